@@ -1,0 +1,122 @@
+"""Pseudonyms at the door: keyed hashes of addresses and source ids, and the normal form of an address.
+
+A pseudonym is HMAC-SHA256 under the organisation's key. Whoever lacks the key can neither turn it back nor test a
+guess; whoever holds it can re-identify people, so the key is kept apart from the data. A person is known by 128 bits
+of the hash of the normalised address; accounts, spaces, threads and interactions by 64 bits of the hash of their
+source's id (two of fifty million collide with a chance below one in ten thousand, and keys are only compared within
+a kind and a source).
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import unicodedata
+from hashlib import sha256
+from typing import Final
+
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
+_INT64: Final = 1 << 63
+
+
+def normalise_address(address: str) -> str | None:
+    """Return the normal form of an e-mail address, or None if it is not one.
+
+    Unicode is composed (NFKC), case is folded, white space, a `mailto:` or `smtp:` prefix, angle brackets and a
+    `+tag` are removed, the domain is IDNA-encoded and loses a trailing dot. Dots in the local part are kept: only one
+    provider ignores them. It misleads where two people share one address.
+    """
+    text = unicodedata.normalize("NFKC", address).strip().casefold().strip("<>")
+    for prefix in ("mailto:", "smtp:"):
+        text = text.removeprefix(prefix)
+    if not _ADDRESS.fullmatch(text):
+        return None
+    local, _, domain = text.rpartition("@")
+    local = local.split("+", 1)[0] or local
+    domain = normalise_domain(domain)
+    return f"{local}@{domain}" if local and domain else None
+
+
+def normalise_domain(domain: str) -> str:
+    """Return a domain in lower-case IDNA form without a trailing dot; names that IDNA refuses are only case-folded."""
+    text = unicodedata.normalize("NFKC", domain).strip().casefold().rstrip(".").removeprefix("@")
+    if text.isascii():
+        return text
+    try:
+        return text.encode("idna").decode("ascii")
+    except UnicodeError:
+        return text
+
+
+class Pseudonymiser:
+    """Turns addresses and source ids into pseudonyms under one secret key.
+
+    Hashes are remembered for as long as the object lives, since the same few people appear in millions of records.
+    The object never shows its key: not in `repr`, not in a pickle.
+
+    Args:
+        secret: At least 32 random bytes.
+
+    Raises:
+        ValueError: If the key is shorter than 32 bytes.
+    """
+
+    __slots__ = ("_ids", "_keys", "_mac")
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < 32:
+            raise ValueError("the pseudonym key must have at least 32 bytes")
+        self._mac = hmac.new(secret, digestmod=sha256)
+        self._keys: dict[tuple[str, str], int] = {}
+        self._ids: dict[str, str | None] = {}
+
+    def __repr__(self) -> str:
+        return "Pseudonymiser(secret=...)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Pseudonymiser holds a secret and cannot be pickled")
+
+    def _digest(self, purpose: str, value: str) -> bytes:
+        mac = self._mac.copy()
+        mac.update(f"{purpose}\x1f{value}".encode("utf-8", "surrogatepass"))
+        return mac.digest()
+
+    def person_id(self, address: str) -> str | None:
+        """Return the person's 128-bit pseudonym (32 hexadecimal digits) for an address, or None if it is not an address."""
+        try:
+            return self._ids[address]
+        except KeyError:
+            normal = normalise_address(address)
+            found = None if normal is None else self._digest("person", normal).hex()[:32]
+            self._ids[address] = found
+            return found
+
+    def key(self, purpose: str, value: str, *, remember: bool = True) -> int:
+        """Return a signed 64-bit pseudonym of a source's own id.
+
+        Args:
+            purpose: What the id names, with its source, such as `slack:account`: equal ids of different purposes differ.
+            value: The id itself, such as `T123:U456`.
+            remember: Pass False for ids that occur once (messages), so that memory stays flat.
+        """
+        if not remember:
+            return int.from_bytes(self._digest(purpose, value)[:8], "big", signed=True)
+        try:
+            return self._keys[purpose, value]
+        except KeyError:
+            found = self._keys[purpose, value] = int.from_bytes(self._digest(purpose, value)[:8], "big", signed=True)
+            return found
+
+    def domain_key(self, address_or_domain: str) -> int | None:
+        """Return the pseudonym of an organisation's domain, from an address or a bare domain; None if there is none."""
+        domain = normalise_domain(address_or_domain.rpartition("@")[2].strip("<> "))
+        return self.key("domain", domain) if domain else None
+
+    def person_key(self, person_id: str) -> int:
+        """Return the 64-bit key under which the warehouse joins a person: the leading half of `person_id`, signed."""
+        value = int(person_id[:16], 16)
+        return value - 2 * _INT64 if value >= _INT64 else value
+
+    def fingerprint(self) -> str:
+        """Return 16 hexadecimal digits that tell whether two runs used the same key, and nothing else about it."""
+        return self._digest("fingerprint", "").hex()[:16]
