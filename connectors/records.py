@@ -189,6 +189,7 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
             _field("space_key", KEY, "Only interactions of this space; empty for any."),
             _field("thread_key", KEY, "Only replies of this thread; empty for messages outside threads and threads' first messages."),
             _field("sender_key", KEY, "Only interactions sent or organised by this account; empty for any."),
+            _field("media", pa.list_(pa.string()), "Only interactions of these media; empty for any."),
             _field("since", INSTANT, "Start of the window that was read whole (inclusive).", required=True),
             _field("until", INSTANT, "End of the window that was read whole (exclusive).", required=True),
             _field(
