@@ -1,0 +1,1 @@
+"""The core tables: people, memberships, interactions, contacts and pairs, one SQL file a table."""

@@ -1,0 +1,55 @@
+-- description: What was seen of each medium on each day, and whether it was all that there was to see.
+-- question: How much of the organisation's communication do these figures rest on?
+-- grain: source, medium, date
+-- column: source | text | The source.
+-- column: medium | text | The medium.
+-- column: date | date | The day in the organisation's time zone.
+-- column: interaction_count | count | Interactions landed, excluded ones too.
+-- column: excluded_count | count | How many of them make no contact (bots, joins, cancelled, and so on).
+-- column: status | text | observed, partial (some mailboxes or channels could not be read), missing (reported by the connector) or gap (found in the counts).
+-- column: reason | text | Why, as the connector's code or `silent`.
+-- column: unread_unit_count | count | How many mailboxes, channels or other units could not be read on that day.
+-- unique: source, medium, date
+-- not_null: source, medium, date, interaction_count, status
+-- assert: status in ('observed', 'partial', 'missing', 'gap')
+-- caveat: A day counts as observed unless a source says otherwise or its silence is out of the ordinary; a partial loss that nobody reports is not seen here.
+with daily as (
+    select source, medium, date, count(*) as interaction_count, count(*) filter (where exclusion is not null) as excluded_count
+    from core.interaction
+    where date <= getvariable('as_of')
+    group by all
+),
+span as (
+    select source, medium, unnest(generate_series(min(date), max(date), interval 1 day))::date as date
+    from daily
+    group by source, medium
+),
+unread as (
+    select s.source, s.medium, s.date, count(distinct c.unit_key) as unread_unit_count, min(c.reason) as reason
+    from span as s
+    join raw.coverage as c on c.source = s.source and c.medium = s.medium and s.date between c.date_from and c.date_to
+    where c.status <> 'observed' and c.unit_key <> 0
+    group by all
+)
+select
+    s.source,
+    s.medium,
+    s.date,
+    coalesce(d.interaction_count, 0) as interaction_count,
+    coalesce(d.excluded_count, 0) as excluded_count,
+    case
+        when g.kind = 'silent' then 'gap'
+        when g.kind = 'reported' then 'missing'
+        when u.unread_unit_count > 0 then 'partial'
+        else 'observed'
+    end as status,
+    case when g.kind = 'silent' then 'silent' when g.kind = 'reported' then 'reported' else u.reason end as reason,
+    coalesce(u.unread_unit_count, 0) as unread_unit_count
+from span as s
+left join daily as d on d.source = s.source and d.medium = s.medium and d.date = s.date
+left join (
+    select source, medium, date, max(kind) as kind
+    from (select source, medium, kind, unnest(generate_series(date_from, date_to, interval 1 day))::date as date from core.gap) as each
+    group by source, medium, date
+) as g on g.source = s.source and g.medium = s.medium and g.date = s.date
+left join unread as u on u.source = s.source and u.medium = s.medium and u.date = s.date

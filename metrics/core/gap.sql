@@ -1,0 +1,74 @@
+-- description: Stretches of days on which nothing was collected, so that silence there says nothing about relationships: reported by a
+--   connector, or found because a medium that was busy before and after fell wholly silent for longer than it ever ordinarily does.
+-- question: When were we not looking?
+-- grain: source, medium, date_from
+-- column: source | text | The source.
+-- column: medium | text | The medium.
+-- column: date_from | date | First day of the gap.
+-- column: date_to | date | Last day of the gap.
+-- column: day_count | count | How many days.
+-- column: kind | text | reported (a connector said so) or silent (found in the counts).
+-- column: expected_count | count | How many interactions the four weeks before and after lead one to expect in it; empty where neither was observed.
+-- unique: source, medium, date_from, kind
+-- not_null: source, medium, date_from, date_to, day_count, kind
+-- assert: date_from <= date_to
+-- caveat: A company-wide shutdown looks the same as a fault in collection; treating it as a gap is the careful side.
+-- reference: Perdure's own rule; the EU-core e-mail data set has no event between its days 525 and 797 and shows why one is needed.
+with daily as (
+    select source, medium, date, count(*) as interaction_count
+    from core.interaction
+    where date <= getvariable('as_of')
+    group by all
+),
+silence as (
+    select
+        source, medium,
+        lag(date) over w + 1 as date_from,
+        date - 1 as date_to,
+        date - lag(date) over w - 1 as day_count
+    from daily
+    window w as (partition by source, medium order by date)
+),
+ordinary as (
+    -- what a quiet spell ordinarily is for this medium: weekends, holidays, a small firm's slow week
+    select source, medium, quantile_cont(coalesce(day_count, 0), 0.99) as usual_days
+    from silence
+    group by all
+),
+candidate as (
+    select s.*
+    from silence as s
+    join ordinary as o on o.source = s.source and o.medium = s.medium
+    where s.day_count >= getvariable('gap_minimum_days') and s.day_count > 2 * o.usual_days
+),
+rated as (
+    select
+        c.source, c.medium, c.date_from, c.date_to, c.day_count,
+        sum(d.interaction_count) filter (where d.date < c.date_from) / 28.0 as rate_before,
+        sum(d.interaction_count) filter (where d.date > c.date_to)
+            / least(28.0, any_value(last.last_date) - c.date_to) as rate_after
+    from candidate as c
+    join (select source, medium, max(date) as last_date from daily group by all) as last on last.source = c.source and last.medium = c.medium
+    join daily as d on d.source = c.source and d.medium = c.medium and d.date between c.date_from - 28 and c.date_to + 28
+    group by c.source, c.medium, c.date_from, c.date_to, c.day_count
+),
+silent as (
+    select
+        source, medium, date_from, date_to, day_count, 'silent' as kind,
+        -- the lesser side, so that a medium that fades away is not mistaken for a fault
+        floor(least(coalesce(rate_before, 0), coalesce(rate_after, 0)) * day_count) as expected_count
+    from rated
+),
+reported as (
+    select
+        source, medium,
+        date_from, date_to, date_to - date_from + 1 as day_count, 'reported' as kind, cast(null as double) as expected_count
+    from raw.coverage
+    where unit_key = 0 and status = 'missing' and medium is not null and date_from <= getvariable('as_of')
+        and exists (select 1 from daily as d where d.source = coverage.source and d.medium = coverage.medium)
+)
+select source, medium, date_from, date_to, day_count, kind, expected_count
+from silent
+where expected_count >= getvariable('gap_minimum_expected')
+union all
+select * from reported

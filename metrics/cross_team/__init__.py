@@ -1,0 +1,1 @@
+"""Whether ties cross the organisation's own borders."""

@@ -1,0 +1,44 @@
+"""Every choice that changes a figure, with its default, its bounds and the reason for the default."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Parameters(BaseModel):
+    """The measurement's settings, `[measure]` in `perdure.toml`; SQL reads each as `getvariable('<name>')`.
+
+    A changed parameter changes every figure that depends on it, so the next build computes all of them again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    time_zone: str = Field("UTC", description="The organisation's time zone (IANA name): decides to which day and week a contact belongs.")
+    panels: tuple[Literal["week", "month"], ...] = Field(
+        ("month",), description="Into which periods ties are counted, besides the whole observed time: week (ISO) and month."
+    )
+    bulk_cap: int = Field(
+        20, ge=2, le=250, description="An e-mail to more recipients than this is kept as an interaction but makes no contact."
+    )
+    meeting_cap: int = Field(20, ge=2, le=250, description="A meeting or call of more people than this makes no contact.")
+    group_cap: int = Field(100, ge=2, le=250, description="A group message to more people than this makes no contact.")
+    reaction_weight: float = Field(0.1, ge=0, le=1, description="Weight of a reaction as a contact.")
+    copied_share: float = Field(0.5, ge=0, le=1, description="Weight of a copied (cc) recipient relative to an addressed one.")
+    tie_active_days: int = Field(
+        3, ge=1, description="A pair with at least this many active days in a panel is a tie; a reciprocated pair is one too."
+    )
+    half_life_days: float = Field(60, gt=0, description="Half-life of the day-decay strength: 60 to 90 days predict best on real data.")
+    short_half_life_days: float = Field(14, gt=0, description="Second half-life of the day-decay strength: what is hot now.")
+    long_half_life_days: float = Field(180, gt=0, description="Third half-life of the day-decay strength: what has lasted.")
+    silence_days: int = Field(90, ge=7, description="A tie ends at its last contact when this many observed days of silence follow.")
+    gap_minimum_days: int = Field(
+        4, ge=2, description="A silence of a whole medium shorter than this is never taken for a gap in collection."
+    )
+    gap_minimum_expected: float = Field(
+        20, gt=0, description="A silence of a whole medium is a gap only if at least this many interactions were to be expected in it."
+    )
+    null_draws: int = Field(40, ge=5, description="How many random networks a permutation null is drawn from.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Coverage of every interval.")
+    seed: int = Field(20260101, description="Seed of every random draw, so that a rerun gives the same figures.")

@@ -1,0 +1,1 @@
+"""How mutual relations are, beside what chance would give."""

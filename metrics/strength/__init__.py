@@ -1,0 +1,1 @@
+"""How strong a tie is: days, weight, time together."""

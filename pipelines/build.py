@@ -1,0 +1,463 @@
+"""From raw records to core tables and metrics: only what changed is computed again.
+
+Core tables by day are rebuilt for the touched days, a bounded number of interactions at a time, each chunk in one
+transaction with the note that its days are done. Metrics by panel are rebuilt for the panels that hold such a day;
+the rest are small and are computed anew. Every table's own checks run in the transaction that writes it: a table that
+fails them is not written and the build stops. A build that is killed anywhere goes on where it was when run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from connectors.errors import UserError
+from metrics.parameters import Parameters
+from pipelines.catalog import TableSpec, load_catalog
+from pipelines.declarations import Declarations
+from pipelines.warehouse import Warehouse, local_date
+
+CHUNK_INTERACTIONS: Final = 4_000_000
+"""About how many interactions are rebuilt in one transaction: bounds memory, whatever the history holds."""
+
+Progress = Callable[[str, int, int], None]
+
+
+class BuildError(Exception):
+    """A table could not be built; the message names its file and what was being computed."""
+
+
+class CheckFailedError(UserError):
+    """A table breaks one of its own checks; nothing of it was written."""
+
+
+@dataclass(slots=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes:
+        as_of: The last day that figures speak of; None where nothing is stored.
+        touched_day_count: How many days were rebuilt.
+        touched_panel_count: How many panels were rebuilt.
+        tables: Full name -> rows after the build, of the tables that were written.
+        is_unchanged: Whether nothing had changed, so that nothing was done.
+    """
+
+    as_of: date | None = None
+    touched_day_count: int = 0
+    touched_panel_count: int = 0
+    tables: dict[str, int] = field(default_factory=dict)
+    is_unchanged: bool = False
+
+
+def build(
+    warehouse: Warehouse,
+    parameters: Parameters,
+    declarations: Declarations | None = None,
+    *,
+    as_of: date | None = None,
+    progress: Progress | None = None,
+    catalog: Mapping[str, TableSpec] | None = None,
+) -> BuildReport:
+    """Bring core tables and metrics up to date with what is stored.
+
+    Args:
+        warehouse: The private file.
+        parameters: The measurement's settings; when they change, everything is computed again.
+        declarations: Organisations, policies and declared relationships; None for none.
+        as_of: The last day to speak of; by default the last day on which anything was stored, not later than today.
+        progress: Called with what is being done, how much of it is done and how much there is.
+        catalog: The tables to build; by default all that the package holds.
+
+    Raises:
+        CheckFailedError: If a table breaks its own checks.
+        BuildError: If a table cannot be computed.
+    """
+    return _Build(warehouse, parameters, declarations or Declarations(), progress or _silent, catalog or load_catalog()).run(as_of)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    del stage, done, total
+
+
+class _Build:
+    def __init__(
+        self, warehouse: Warehouse, parameters: Parameters, declarations: Declarations, progress: Progress, catalog: Mapping[str, TableSpec]
+    ) -> None:
+        self.warehouse = warehouse
+        self.parameters = parameters
+        self.declarations = declarations
+        self.progress = progress
+        self.catalog = catalog
+        self.report = BuildReport()
+        by_day = {name for name, spec in catalog.items() if spec.rebuild == "day"}
+        after_days: set[str] = set()
+        for name, spec in catalog.items():
+            if name in by_day or spec.reads & (by_day | after_days):
+                after_days.add(name)
+        self.day_tables = [spec for name, spec in catalog.items() if name in by_day]
+        self.reference_tables = [spec for name, spec in catalog.items() if spec.schema == "core" and name not in after_days]
+        self.calendar_tables = [spec for name, spec in catalog.items() if spec.schema == "core" and name in after_days - by_day]
+        self.metric_tables = [spec for spec in catalog.values() if spec.schema == "metrics"]
+
+    def run(self, as_of: date | None) -> BuildReport:
+        warehouse = self.warehouse
+        last = warehouse.value(
+            f"select least(max({local_date('occurred_at')}), current_date) from raw.interaction",
+            {"time_zone": self.parameters.time_zone},  # type: ignore[arg-type]
+        )
+        if as_of is not None and last is not None:
+            first = warehouse.value(
+                f"select min({local_date('occurred_at')}) from raw.interaction",
+                {"time_zone": self.parameters.time_zone},  # type: ignore[arg-type]
+            )
+            if as_of < first:
+                raise UserError(f"--as-of {as_of}: nothing is stored before {first}; choose a day between {first} and {last}")
+        self.report.as_of = min(as_of, last) if as_of and last else last
+        self._set_variables()
+        days = _fingerprint([spec for spec in self.day_tables + self.reference_tables], self.parameters)
+        everything = _fingerprint(list(self.catalog.values()), self.parameters, self.report.as_of, self.declarations)
+        if warehouse.memo("core definitions") != days:
+            self._touch_every_day()
+        if self._is_current(everything):
+            self.report.is_unchanged = True
+            return self.report
+        with warehouse.transaction():
+            self.declarations.store(warehouse)
+            warehouse.remember("build", "unfinished")
+            self._build_reference_tables()
+        self._build_days()
+        with warehouse.transaction():
+            warehouse.remember("core definitions", days)
+            for spec in self.calendar_tables:
+                self._build_table(spec)
+        self._build_metrics(is_redefined=warehouse.memo("all definitions") != everything)
+        with warehouse.transaction():
+            warehouse.run("delete from raw.touched_panel")
+            warehouse.remember("all definitions", everything)
+            warehouse.remember("build", "finished")
+        warehouse.run("checkpoint")
+        return self.report
+
+    def _is_current(self, everything: str) -> bool:
+        warehouse = self.warehouse
+        return (
+            warehouse.memo("build") == "finished"
+            and warehouse.memo("all definitions") == everything
+            and warehouse.memo("reference records") == self._reference_fingerprint()
+            and warehouse.value("select count(*) from raw.touched_day") == 0
+        )
+
+    def _reference_fingerprint(self) -> str:
+        """A hash of the small raw tables that are read whole, so that a changed directory is seen."""
+        parts = [
+            self.warehouse.value(f"select concat(count(*), ':', bit_xor(hash(t))) from raw.{name} as t")
+            for name in ("account", "membership", "space", "coverage")
+        ]
+        return "/".join(str(part) for part in parts)
+
+    def _set_variables(self) -> None:
+        values: dict[str, Any] = {**self.parameters.model_dump(), "as_of": self.report.as_of}
+        for name, value in values.items():
+            self._set(name, list(value) if isinstance(value, tuple) else value)
+
+    def _set(self, name: str, value: Any) -> None:
+        kind = {date: "date", datetime: "timestamp"}.get(type(value))
+        self.warehouse.run(f"set variable {name} = " + (f"cast($1 as {kind})" if kind else "$1"), [value])
+
+    # -- days ---------------------------------------------------------------------------------------------------------
+
+    def _touch_every_day(self) -> None:
+        self.warehouse.run(
+            f"insert into raw.touched_day select distinct {local_date('occurred_at')} as date from raw.interaction "
+            f"where {local_date('occurred_at')} not in (select date from raw.touched_day)",
+            {"time_zone": self.parameters.time_zone},  # type: ignore[arg-type]
+        )
+        for spec in self.day_tables:
+            if self._exists(spec):
+                # a day under another time zone, or a table with other columns, would otherwise stay
+                self.warehouse.run(f"drop table {spec.full_name}")
+
+    def _build_reference_tables(self) -> None:
+        warehouse = self.warehouse
+        is_first = not self._exists(self.catalog["core.pair_day"])
+        if not is_first:
+            warehouse.run(
+                "create or replace temp table account_before as select source, account_key, person_key, organisation_key, kind from core.account"
+            )
+            warehouse.run(
+                "create or replace temp table membership_before as select person_key, team, valid_from, valid_to from core.membership"
+            )
+        for spec in self.reference_tables:
+            self._build_table(spec)
+        warehouse.remember("reference records", self._reference_fingerprint())
+        if not is_first:
+            self._touch_by_accounts()
+            self._touch_by_memberships()
+        self._touch_by_threads()
+
+    def _touch_by_accounts(self) -> None:
+        """Days on which an account took part that now stands for another person or organisation (an alias learnt, say)."""
+        warehouse = self.warehouse
+        warehouse.run(
+            "create or replace temp table account_change as select n.source, n.account_key from core.account as n "
+            "join account_before as b on b.source = n.source and b.account_key = n.account_key "
+            "where (n.person_key, n.organisation_key, n.kind) is distinct from (b.person_key, b.organisation_key, b.kind)"
+        )
+        if warehouse.value("select count(*) from account_change"):
+            self._touch_days(
+                "select i.occurred_at from raw.interaction as i semi join account_change as c on c.source = i.source and c.account_key = i.sender_key "
+                "union all select p.occurred_at from (select source, occurred_at, unnest(participants, recursive := true) from raw.interaction) as p "
+                "semi join account_change as c on c.source = p.source and c.account_key = p.account_key"
+            )
+
+    def _touch_by_memberships(self) -> None:
+        """Days on which someone was in contact whose team of that day is now known to be another."""
+        warehouse = self.warehouse
+        warehouse.run(
+            "create or replace temp table membership_change as select distinct person_key from ("
+            "(select person_key, team, valid_from, valid_to from core.membership except select * from membership_before) union all "
+            "(select * from membership_before except select person_key, team, valid_from, valid_to from core.membership)) as d"
+        )
+        if warehouse.value("select count(*) from membership_change"):
+            warehouse.run(
+                "insert into raw.touched_day with active as ("
+                "select person_a_key as person_key, date from core.pair_day semi join membership_change on person_key = person_a_key "
+                "union select person_b_key, date from core.pair_day semi join membership_change on person_key = person_b_key) "
+                "select distinct a.date from active as a "
+                "left join core.membership as n on n.person_key = a.person_key and a.date >= n.valid_from and a.date < n.valid_to "
+                "left join membership_before as b on b.person_key = a.person_key and a.date >= b.valid_from and a.date < b.valid_to "
+                "where n.team is distinct from b.team and a.date not in (select date from raw.touched_day)"
+            )
+
+    def _touch_by_threads(self) -> None:
+        """Days of the other messages of a changed thread: who is answered may have changed with it."""
+        warehouse = self.warehouse
+        if warehouse.value("select count(*) from raw.touched_thread"):
+            self._touch_days(
+                "select occurred_at from raw.interaction where medium in ('slack_channel', 'teams_channel') "
+                "and thread_key in (select thread_key from raw.touched_thread)"
+            )
+            warehouse.run("delete from raw.touched_thread")
+
+    def _touch_days(self, times: str) -> None:
+        self.warehouse.run(
+            f"insert into raw.touched_day select distinct {local_date('occurred_at')} as date from ({times}) as t "
+            f"where {local_date('occurred_at')} not in (select date from raw.touched_day)",
+            {"time_zone": self.parameters.time_zone},  # type: ignore[arg-type]
+        )
+
+    def _build_days(self) -> None:
+        warehouse = self.warehouse
+        for spec in self.day_tables:
+            self._ensure(spec)
+        volumes = self._touched_volumes()
+        chunks = _chunks(volumes, CHUNK_INTERACTIONS)
+        self.report.touched_day_count = len(volumes)
+        for number, chunk in enumerate(chunks):
+            self.progress("days", number, len(chunks))
+            with warehouse.transaction():
+                self._set("touched_first", chunk[0])
+                self._set("touched_last", chunk[-1])
+                # a local day lies within a day of the same UTC day on either side
+                self._set("touched_from", datetime.combine(chunk[0], datetime.min.time()) - timedelta(days=1))
+                self._set("touched_to", datetime.combine(chunk[-1], datetime.min.time()) + timedelta(days=2))
+                warehouse.run("create or replace temp table touched_day as select unnest($1::date[]) as date", [chunk])
+                for spec in self.day_tables:
+                    warehouse.run(f"delete from {spec.full_name} where date in (select date from touched_day)")
+                    self._insert(spec)
+                    self._check(spec, "date in (select date from touched_day)")
+                warehouse.run(
+                    "insert into raw.touched_panel select distinct kind, date_trunc(kind, date)::date from touched_day, "
+                    "unnest(['week', 'month']) as k(kind) except select panel_kind, panel_start from raw.touched_panel"
+                )
+                warehouse.run("delete from raw.touched_day where date in (select date from touched_day)")
+        self.progress("days", len(chunks), len(chunks))
+        for spec in self.day_tables:
+            self._count(spec)
+
+    def _touched_volumes(self) -> list[tuple[date, int]]:
+        """Touched days in order, each with how many interactions it holds now."""
+        if not self.warehouse.value("select count(*) from raw.touched_day"):
+            return []
+        first, last = self.warehouse.run("select min(date), max(date) from raw.touched_day")[0]
+        rows = self.warehouse.run(
+            f"select d.date, count(i.date) from raw.touched_day as d left join (select {local_date('occurred_at')} as date from raw.interaction "
+            "where occurred_at >= $low and occurred_at < $high) as i on i.date = d.date group by d.date order by d.date",
+            {  # type: ignore[arg-type]
+                "time_zone": self.parameters.time_zone,
+                "low": datetime.combine(first, datetime.min.time()) - timedelta(days=1),
+                "high": datetime.combine(last, datetime.min.time()) + timedelta(days=2),
+            },
+        )
+        return [(day, count) for day, count in rows]
+
+    # -- metrics ------------------------------------------------------------------------------------------------------
+
+    def _build_metrics(self, *, is_redefined: bool) -> None:
+        warehouse = self.warehouse
+        warehouse.run(
+            "create or replace temp table touched_panel as select p.panel_kind, p.panel_start, p.panel_end from core.panel as p "
+            "where $1 or p.panel_kind = 'all' or exists "
+            "(select 1 from raw.touched_panel as t where t.panel_kind = p.panel_kind and t.panel_start = p.panel_start)",
+            [is_redefined],
+        )
+        self.report.touched_panel_count = warehouse.value("select count(*) from touched_panel")
+        for number, spec in enumerate(self.metric_tables):
+            self.progress(spec.full_name, number, len(self.metric_tables))
+            with warehouse.transaction():
+                self._build_table(spec)
+        self.progress("metrics", len(self.metric_tables), len(self.metric_tables))
+
+    # -- one table ----------------------------------------------------------------------------------------------------
+
+    def _build_table(self, spec: TableSpec) -> None:
+        warehouse = self.warehouse
+        where = "true"
+        if spec.rebuild == "panel":
+            where = "(panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel)"
+            self._ensure(spec)
+            warehouse.run(f"delete from {spec.full_name} where panel_kind = 'all' or {where}")
+        else:
+            warehouse.run(f"create or replace table {spec.full_name} ({_column_types(spec)})")
+        self._insert(spec)
+        self._check(spec, where)
+        self._count(spec)
+
+    def _exists(self, spec: TableSpec) -> bool:
+        return bool(self._columns(spec))
+
+    def _columns(self, spec: TableSpec) -> list[str]:
+        rows = self.warehouse.run(
+            "select column_name, data_type from duckdb_columns() where schema_name = $1 and table_name = $2 and database_name = current_database() "
+            "order by column_index",
+            [spec.schema, spec.name],
+        )
+        return [f"{name} {kind.lower()}" for name, kind in rows]
+
+    def _ensure(self, spec: TableSpec) -> None:
+        """Make a table that is kept between builds; when its columns changed, keep what the old rows have of the new ones."""
+        columns = self._columns(spec)
+        if columns == _column_types(spec).split(", "):
+            return
+        if not columns:
+            self.warehouse.run(f"create table {spec.full_name} ({_column_types(spec)})")
+            return
+        self.warehouse.run(f"create or replace temp table kept as select * from {spec.full_name}")
+        self.warehouse.run(f"create or replace table {spec.full_name} ({_column_types(spec)})")
+        common = ", ".join(column.name for column in spec.columns if f"{column.name} {column.type}" in columns)
+        if common:
+            self.warehouse.run(f"insert into {spec.full_name} ({common}) select {common} from kept")
+        self.warehouse.run("drop table kept")
+
+    def _insert(self, spec: TableSpec) -> None:
+        try:
+            if spec.is_python:
+                self._insert_computed(spec)
+            else:
+                self._verify_columns(spec, [row[0] for row in self.warehouse.run(f"describe {spec.body}")])
+                self.warehouse.run(f"insert into {spec.full_name} select {_casts(spec)} from ({spec.body}\n) as built")
+        except duckdb.Error as error:
+            raise BuildError(f"{spec.path}: {error}\nin the statement of {spec.full_name}") from error
+
+    def _insert_computed(self, spec: TableSpec) -> None:
+        function = spec.function
+        arguments = {
+            name: self._argument(spec, name, parameter.annotation) for name, parameter in inspect.signature(function).parameters.items()
+        }
+        result = function(**arguments)
+        table = pa.Table.from_pandas(result, preserve_index=False) if isinstance(result, pd.DataFrame) else result
+        self._verify_columns(spec, table.column_names)
+        self.warehouse.connection.register("computed", table)
+        try:
+            self.warehouse.run(f"insert into {spec.full_name} select {_casts(spec)} from computed")
+        finally:
+            self.warehouse.connection.unregister("computed")
+
+    def _argument(self, spec: TableSpec, name: str, annotation: Any) -> Any:
+        if name == "parameters":
+            return self.parameters
+        if name == "touched_panel":
+            table = self.warehouse.arrow("select * from touched_panel order by all")
+        else:
+            read = next(full for full in spec.reads if full.partition(".")[2] == name)
+            source = self.catalog[read]
+            where = ""
+            if spec.rebuild == "panel" and {"panel_kind", "panel_start"} <= {column.name for column in source.columns} and name != "panel":
+                where = "where (panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel)"
+            table = self.warehouse.arrow(f"select * from {read} {where}")
+        return table if annotation in (pa.Table, "pa.Table") else table.to_pandas()
+
+    def _verify_columns(self, spec: TableSpec, built: Sequence[str]) -> None:
+        documented = [column.name for column in spec.columns]
+        if list(built) != documented:
+            missing, extra = set(documented) - set(built), set(built) - set(documented)
+            detail = (
+                f"documented but not built: {sorted(missing)}; built but not documented: {sorted(extra)}"
+                if missing or extra
+                else "another order"
+            )
+            raise BuildError(f"{spec.path}: documented columns differ from the built ones ({detail})")
+
+    def _check(self, spec: TableSpec, where: str) -> None:
+        """Run the table's own checks on the rows that were just written."""
+        conditions = [(f"{name} is not null", f"not_null: {name}") for name in spec.not_null]
+        conditions += [(f"coalesce({check}, true)", f"assert: {check}") for check in spec.asserts]
+        broken: list[str] = []
+        if conditions:
+            counts = ", ".join(f"count(*) filter (where not ({condition}))" for condition, _ in conditions)
+            found = self.warehouse.run(f"select {counts} from {spec.full_name} where {where}")[0]
+            broken = [f"{label} ({count} rows)" for count, (_, label) in zip(found, conditions, strict=True) if count]
+        for names in spec.unique:
+            columns = ", ".join(names)
+            repeated = self.warehouse.value(
+                f"select count(*) from (select 1 from {spec.full_name} where {where} group by {columns} having count(*) > 1) as r"
+            )
+            if repeated:
+                broken.append(f"unique: {columns} ({repeated} repeated)")
+        if broken:
+            raise CheckFailedError(f"{spec.full_name} breaks its own checks: {'; '.join(broken)}. It was not written; see {spec.path.name}")
+
+    def _count(self, spec: TableSpec) -> None:
+        self.report.tables[spec.full_name] = self.warehouse.value(f"select count(*) from {spec.full_name}")
+
+
+def _column_types(spec: TableSpec) -> str:
+    return ", ".join(f"{column.name} {column.type}" for column in spec.columns)
+
+
+def _casts(spec: TableSpec) -> str:
+    return ", ".join(f"cast({column.name} as {column.type}) as {column.name}" for column in spec.columns)
+
+
+def _fingerprint(specs: Sequence[TableSpec], *others: object) -> str:
+    """A hash of definitions and settings that tells whether figures must be computed again."""
+    digest = hashlib.sha256()
+    for spec in specs:
+        digest.update(spec.path.read_bytes())
+        for helper in sorted(spec.path.parent.glob("_[a-z]*.py")) if spec.is_python else ():
+            digest.update(helper.read_bytes())
+    digest.update(json.dumps([str(other) for other in others]).encode())
+    return digest.hexdigest()
+
+
+def _chunks(volumes: Sequence[tuple[date, int]], size: int) -> list[list[date]]:
+    """Split touched days, in order, into chunks of at most `size` interactions (or one day, if that alone holds more)."""
+    chunks: list[list[date]] = []
+    held = 0
+    for day, count in volumes:
+        if not chunks or held + count > size:
+            chunks.append([])
+            held = 0
+        chunks[-1].append(day)
+        held += count
+    return chunks

@@ -1,0 +1,371 @@
+"""The private DuckDB file: the only place that opens DuckDB for writing.
+
+It stores what connectors hand over, in schema `raw`: a batch, its cursors and the days it touched are one transaction,
+so that killing the process anywhere loses nothing and repeats nothing. Storing equal records again changes nothing and
+touches no day; that is what makes a night cost what it brought.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, Self
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from connectors.errors import UserError
+from connectors.records import NATURAL_KEYS, SCHEMAS, Batch
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_TIME_MARGIN: Final = timedelta(days=2)
+_ORDINAL: Final = "ordinal"
+
+
+class WriterLockedError(UserError):
+    """Another run is writing to the same warehouse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What storing a batch changed: how many records were read, and how many interactions were new or different."""
+
+    record_count: int
+    interaction_count: int
+    changed_interaction_count: int
+
+
+class Warehouse:
+    """The private file, opened for writing under a lock.
+
+    Args:
+        path: The file; None for one in memory (tests).
+        time_zone: The organisation's time zone, which decides the day an interaction touches.
+        memory_limit: DuckDB's memory limit, such as `4GB`; None for its default.
+
+    Raises:
+        WriterLockedError: If another process writes to it; the message names that run.
+        UserError: If the file is not a warehouse of this or an older version.
+    """
+
+    def __init__(self, path: Path | None, *, time_zone: str = "UTC", memory_limit: str | None = None) -> None:
+        self.path = path
+        self.time_zone = time_zone
+        self._lock: IO[str] | None = None if path is None else _lock(path)
+        try:
+            self.connection = _connect(path, memory_limit)
+            self._migrate()
+        except BaseException:
+            self._unlock()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and release the lock."""
+        self.connection.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    # -- plain access -------------------------------------------------------------------------------------------------
+
+    def run(self, sql: str, parameters: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
+        """Execute one statement and return all its rows (an open result would block the next statement)."""
+        return self.connection.execute(sql, parameters).fetchall()
+
+    def value(self, sql: str, parameters: Sequence[object] | None = None) -> Any:
+        """Return the first column of the first row, or None where there is no row."""
+        rows = self.run(sql, parameters)
+        return rows[0][0] if rows else None
+
+    def arrow(self, sql: str) -> pa.Table:
+        """Return a query's result as an Arrow table."""
+        return self.connection.sql(sql).to_arrow_table()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside is stored together or not at all."""
+        self.connection.execute("begin")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("rollback")
+            raise
+        self.connection.execute("commit")
+
+    @contextmanager
+    def _incoming(self, records: pa.Table) -> Iterator[None]:
+        ordered = records.append_column(_ORDINAL, pa.array(np.arange(records.num_rows)))
+        self.connection.register("incoming", ordered)
+        try:
+            yield
+        finally:
+            self.connection.unregister("incoming")
+
+    # -- schema -------------------------------------------------------------------------------------------------------
+
+    def _migrate(self) -> None:
+        self.run(
+            "create table if not exists main.schema_version (version integer not null, name varchar not null, applied_at timestamp not null)"
+        )
+        current = self.value("select coalesce(max(version), 0) from main.schema_version")
+        steps = sorted(MIGRATIONS.glob("[0-9]*.sql"))
+        newest = int(steps[-1].name.partition("_")[0])
+        if current > newest:
+            raise UserError(
+                f"warehouse: the file has schema version {current}, this perdure knows up to {newest}; "
+                "it was written by a newer perdure: install that version or newer"
+            )
+        for step in steps:
+            version = int(step.name.partition("_")[0])
+            if version > current:
+                with self.transaction():
+                    self.connection.execute(step.read_text(encoding="utf-8"))
+                    self.run("insert into main.schema_version values ($1, $2, $3)", [version, step.stem, _now()])
+
+    # -- remembered values --------------------------------------------------------------------------------------------
+
+    def memo(self, name: str) -> str | None:
+        """Return a remembered value, or None."""
+        found: str | None = self.value("select value from raw.memo where name = $1", [name])
+        return found
+
+    def remember(self, name: str, value: str) -> None:
+        """Remember a value under a name, in place of the one before."""
+        self.run("delete from raw.memo where name = $1", [name])
+        self.run("insert into raw.memo values ($1, $2)", [name, value])
+
+    @contextmanager
+    def recorded(self, command: str) -> Iterator[dict[str, Any]]:
+        """Record a command that writes: the yielded mapping of counts is stored when it ends, with its outcome."""
+        run_id = uuid.uuid4().hex
+        counts: dict[str, Any] = {}
+        self.run("insert into raw.run values ($1, $2, $3, null, null, null)", [run_id, command, _now()])
+        outcome = "failed"
+        try:
+            yield counts
+            outcome = "done"
+        finally:
+            self.run(
+                "update raw.run set ended_at = $2, outcome = $3, counts = $4 where run_id = $1",
+                [run_id, _now(), outcome, json.dumps(counts, default=str)],
+            )
+
+    # -- storing ------------------------------------------------------------------------------------------------------
+
+    def state(self, source: str) -> WarehouseState:
+        """Return what the connector of a source may ask of what is stored."""
+        return WarehouseState(self, source)
+
+    def store(self, batch: Batch, *, any_time: bool = False) -> Stored:
+        """Store a batch with its cursors in one transaction.
+
+        Args:
+            batch: What a connector handed over.
+            any_time: Whether an interaction may have been stored before at quite another time. False bounds the look-up
+                to two days around the batch, so that its cost does not grow with history; files that people edit need True.
+        """
+        changed = 0
+        interactions = batch.records.get("interaction")
+        with self.transaction():
+            for kind, records in batch.records.items():
+                if records.num_rows == 0:
+                    continue
+                with self._incoming(records):
+                    if kind == "interaction":
+                        changed = self._store_interactions(records, any_time=any_time)
+                    elif kind == "sweep":
+                        changed += self._sweep()
+                    else:
+                        self._upsert(kind)
+            for name, value in batch.cursors.items():
+                self.run("delete from raw.cursor where source = $1 and name = $2", [batch.source, name])
+                if value:
+                    self.run("insert into raw.cursor values ($1, $2, $3)", [batch.source, name, value])
+        return Stored(batch.record_count, interactions.num_rows if interactions is not None else 0, changed)
+
+    def _upsert(self, kind: str) -> None:
+        """Replace records that differ by natural key; of two equal keys in one batch the later wins."""
+        keys = NATURAL_KEYS[kind]
+        columns = ", ".join(SCHEMAS[kind].names)
+        same = " and ".join(f"t.{key} is not distinct from s.{key}" for key in keys)
+        self.run(
+            f"create or replace temp table delta as select {columns} from ("
+            f"select * from incoming qualify row_number() over (partition by {', '.join(keys)} order by {_ORDINAL} desc) = 1) as s "
+            f"where not exists (select 1 from raw.{kind} as t where {same} and {_same_row(kind, 't', 's')})"
+        )
+        self.run(f"delete from raw.{kind} as t where exists (select 1 from delta as s where {same})")
+        self.run(f"insert into raw.{kind} select * from delta")
+
+    def _store_interactions(self, records: pa.Table, *, any_time: bool) -> int:
+        times = records.column("occurred_at")
+        low, high = (datetime.fromisoformat(str(pa.compute.min_max(times)[end].as_py())) for end in ("min", "max"))
+        bound = "true" if any_time else "t.occurred_at between $low and $high"
+        window = {} if any_time else {"low": _naive(low - _TIME_MARGIN), "high": _naive(high + _TIME_MARGIN)}
+        columns = ", ".join(_LANDED.get(name, name) + f" as {name}" for name in SCHEMAS["interaction"].names)
+        self.connection.execute(
+            f"create or replace temp table landed as select {columns} from incoming "
+            f"qualify row_number() over (partition by source, interaction_key order by {_ORDINAL} desc) = 1"
+        )
+        self.connection.execute(
+            "create or replace temp table delta as "
+            "select s.*, t.occurred_at as stored_at, t.thread_key as stored_thread_key, t.interaction_key is not null as is_stored "
+            f"from landed as s left join (select * from raw.interaction as t where {bound}) as t "
+            "on t.source = s.source and t.interaction_key = s.interaction_key "
+            f"where t.interaction_key is null or not ({_same_row('interaction', 't', 's')})",
+            window or None,
+        )
+        changed: int = self.value("select count(*) from delta")
+        if changed:
+            if self.value("select bool_or(is_stored) from delta"):
+                self.connection.execute(
+                    f"delete from raw.interaction as t where {bound} and exists "
+                    "(select 1 from delta as s where s.is_stored and s.source = t.source and s.interaction_key = t.interaction_key)",
+                    window or None,
+                )
+            self.run(
+                "insert into raw.interaction select * exclude (stored_at, stored_thread_key, is_stored) from delta order by occurred_at"
+            )
+            self._touch("select occurred_at as touched_at, thread_key from delta union all select stored_at, stored_thread_key from delta")
+        self.run("drop table landed")
+        return changed
+
+    def _sweep(self) -> int:
+        """Mark as deleted what is stored in a window that was read whole and was not seen there."""
+        self.run(
+            "create or replace temp table delta as select distinct t.source, t.interaction_key, t.occurred_at, t.thread_key "
+            "from raw.interaction as t join incoming as s on t.source = s.source "
+            "and t.occurred_at >= s.since at time zone 'UTC' and t.occurred_at < s.until at time zone 'UTC' "
+            "and (s.space_key is null or t.space_key = s.space_key) "
+            "and (s.sender_key is null or t.sender_key = s.sender_key) "
+            "and (s.media is null or list_contains(s.media, t.medium)) "
+            "and case when s.thread_key is not null then t.thread_key = s.thread_key and t.interaction_key <> s.thread_key "
+            "when s.sender_key is not null then true else t.thread_key is null or t.thread_key = t.interaction_key end "
+            "where t.exclusion is distinct from 'deleted' and not list_contains(s.seen, t.interaction_key)"
+        )
+        deleted: int = self.value("select count(*) from delta")
+        if deleted:
+            self.run(
+                "update raw.interaction as t set exclusion = 'deleted', participants = [] "
+                "where exists (select 1 from delta as s where s.source = t.source and s.interaction_key = t.interaction_key)"
+            )
+            self._touch("select occurred_at as touched_at, thread_key from delta")
+        return deleted
+
+    def _touch(self, changes: str) -> None:
+        self.run(
+            f"insert into raw.touched_day select distinct {local_date('touched_at')} as date from ({changes}) as c "
+            f"where touched_at is not null and {local_date('touched_at')} not in (select date from raw.touched_day)",
+            {"time_zone": self.time_zone},  # type: ignore[arg-type]
+        )
+        self.run(
+            f"insert into raw.touched_thread select distinct thread_key from ({changes}) as c "
+            "where thread_key is not null and thread_key not in (select thread_key from raw.touched_thread)"
+        )
+
+
+class WarehouseState:
+    """A connector's view of what is stored (see `connectors.state.State`)."""
+
+    def __init__(self, warehouse: Warehouse, source: str) -> None:
+        self._warehouse = warehouse
+        self._source = source
+
+    def cursor(self, name: str) -> str | None:
+        """Return the value stored under a cursor's name, or None."""
+        found: str | None = self._warehouse.value("select value from raw.cursor where source = $1 and name = $2", [self._source, name])
+        return found
+
+    def cursors(self, prefix: str) -> dict[str, str]:
+        """Return every cursor whose name starts with `prefix`."""
+        rows = self._warehouse.run("select name, value from raw.cursor where source = $1 and starts_with(name, $2)", [self._source, prefix])
+        return dict(rows)
+
+    def stored_keys(self, space_key: int, since: datetime, until: datetime) -> set[int]:
+        """Return the keys of the space's stored interactions in [since, until) that are not marked deleted."""
+        rows = self._warehouse.run(
+            "select interaction_key from raw.interaction where source = $1 and space_key = $2 and occurred_at >= $3 and occurred_at < $4 "
+            "and exclusion is distinct from 'deleted'",
+            [self._source, space_key, _naive(since), _naive(until)],
+        )
+        return {key for (key,) in rows}
+
+
+_LANDED: Final[Mapping[str, str]] = {
+    "occurred_at": "occurred_at at time zone 'UTC'",
+    # sorted, so that the order in which a service lists people is no change
+    "participants": "list_sort(coalesce(participants, []))",
+}
+
+
+def local_date(column: str) -> str:
+    """Return the SQL of the organisation's day of a naive UTC timestamp; the zone is the named parameter `time_zone`."""
+    return f"cast(({column} at time zone 'UTC') at time zone $time_zone as date)"
+
+
+def _same_row(kind: str, left: str, right: str) -> str:
+    return " and ".join(f"{left}.{name} is not distinct from {right}.{name}" for name in SCHEMAS[kind].names)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _connect(path: Path | None, memory_limit: str | None) -> duckdb.DuckDBPyConnection:
+    config: dict[str, str | bool | int | float | list[str]] = {"preserve_insertion_order": False}
+    if memory_limit:
+        config["memory_limit"] = memory_limit
+    if path is None:
+        connection = duckdb.connect(config=config)
+    else:
+        # 0600 from the first byte on: DuckDB creates files by the process's mask
+        mask = os.umask(0o077)
+        try:
+            connection = duckdb.connect(str(path), config=config)
+        except duckdb.IOException as error:
+            raise UserError(
+                f"warehouse: {path.name} cannot be opened ({type(error).__name__}); "
+                "restore it from a backup, or move it away and import again"
+            ) from None
+        finally:
+            os.umask(mask)
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
+def _lock(path: Path) -> IO[str]:
+    """Take the writer's lock beside the file, or say who holds it."""
+    handle = path.with_suffix(".lock").open("a+", encoding="utf-8")
+    path.with_suffix(".lock").chmod(0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.seek(0)
+        holder = handle.read().strip() or "an unknown process"
+        handle.close()
+        raise WriterLockedError(f"warehouse: another run is writing ({holder}); wait until it ends, or stop it") from None
+    handle.truncate(0)
+    handle.write(f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    handle.flush()
+    return handle
