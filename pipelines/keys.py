@@ -1,0 +1,92 @@
+"""The pseudonym key: where it comes from, how it is made, and the refusal to mix two of them.
+
+The key comes from `PERDURE_KEY` (64 hexadecimal digits), from a Prefect Secret block named in settings, or from the
+file `key` in the home (0600). Whoever holds key and data can re-identify people; keep the key out of backups of the data.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Final
+
+from connectors.errors import UserError
+from connectors.pseudonyms import Pseudonymiser
+from pipelines.warehouse import Warehouse
+
+VARIABLE: Final = "PERDURE_KEY"
+_MEMO: Final = "key fingerprint"
+
+
+def create_key_file(path: Path) -> bool:
+    """Write a new random key unless the file exists already; return whether one was written."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(32) + "\n")
+    return True
+
+
+def load_pseudonymiser(path: Path, *, secret_block: str | None = None) -> Pseudonymiser:
+    """Return the pseudonyms under the organisation's key.
+
+    Args:
+        path: The key file, read where neither the environment nor a Secret block gives the key.
+        secret_block: Name of a Prefect Secret block that holds the key.
+
+    Raises:
+        UserError: If there is no key, it is malformed, or its file is open to others.
+    """
+    text, place = os.environ.get(VARIABLE), VARIABLE
+    if text is None and secret_block:
+        text, place = _from_block(secret_block), "privacy.key_block"
+    if text is None:
+        text, place = _from_file(path), f"key file {path.name}"
+    try:
+        secret = bytes.fromhex(text.strip())
+    except ValueError:
+        raise UserError(f"{place}: the key must be 64 hexadecimal digits (make one with `openssl rand -hex 32`)") from None
+    if len(secret) < 32:
+        raise UserError(f"{place}: the key is too short; it must be 64 hexadecimal digits (make one with `openssl rand -hex 32`)")
+    return Pseudonymiser(secret)
+
+
+def _from_file(path: Path) -> str:
+    try:
+        mode = path.stat().st_mode
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise UserError(f"key file {path.name}: others may read it; run `chmod 600` on it")
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        raise UserError(f"no key: set {VARIABLE}, or privacy.key_block, or run `perdure init`, which writes one to the home") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"key file {path.name}: cannot be read ({type(error).__name__})") from None
+
+
+def _from_block(name: str) -> str:
+    from prefect.blocks.system import Secret  # takes seconds to import
+
+    try:
+        value = Secret.load(name).get()  # type: ignore[union-attr]
+    except Exception as error:
+        raise UserError(
+            f"privacy.key_block: the Secret block cannot be loaded ({type(error).__name__}); create it in Prefect first"
+        ) from None
+    return str(value)
+
+
+def verify_key(warehouse: Warehouse, pseudonyms: Pseudonymiser) -> None:
+    """Remember which key the data is under, or refuse one that is not it.
+
+    Raises:
+        UserError: If the warehouse was filled under another key: the same person would be counted twice.
+    """
+    found = warehouse.memo(_MEMO)
+    if found is None:
+        warehouse.remember(_MEMO, pseudonyms.fingerprint())
+    elif found != pseudonyms.fingerprint():
+        raise UserError("key: the data was stored under another key; restore that key, or start with an empty home")

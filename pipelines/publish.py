@@ -1,0 +1,184 @@
+"""Write the analysts' file beside the old one and put it in its place at once.
+
+Readers who hold the old file keep a consistent answer; whoever opens the path afterwards sees the new one; nobody ever
+waits or sees half a night. The published file has the schemas `core` and `metrics`, never `raw`, and every table and
+column carries its description.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from connectors.errors import UserError
+from metrics.parameters import Parameters
+from pipelines.catalog import TableSpec, load_catalog
+from pipelines.warehouse import Warehouse
+
+MESSAGE_TABLES: Final = frozenset({"core.interaction", "core.contact"})
+"""Tables with one row a message: left out where settings say `publish.messages = false`."""
+
+_CATALOG: Final = (
+    ("table_schema", "varchar", "The table's schema."),
+    ("table_name", "varchar", "The table's name."),
+    ("family", "varchar", "The family of measures that it belongs to."),
+    ("description", "varchar", "What the table holds."),
+    ("question", "varchar", "The question that it answers, in leadership's words; empty for tables that others build on."),
+    ("grain", "varchar", "The columns that tell its rows apart."),
+    ("is_restricted", "boolean", "Whether it speaks of persons or pairs and can therefore never be exported."),
+    ("row_count", "bigint", "How many rows it has."),
+    ("caveats", "varchar[]", "How it misleads."),
+    ("sources", "varchar[]", "Where its definition comes from."),
+)
+_CATALOG_COLUMN: Final = (
+    ("table_schema", "varchar", "The table's schema."),
+    ("table_name", "varchar", "The table's name."),
+    ("column_name", "varchar", "The column's name."),
+    ("position", "bigint", "Its place in the table, from 1."),
+    ("unit", "varchar", "Its unit, which decides its type."),
+    ("description", "varchar", "What it says."),
+)
+_ABOUT: Final = (
+    ("as_of", "date", "The last day that the figures speak of."),
+    ("built_at", "timestamp", "When the figures were published, UTC."),
+    ("perdure_version", "varchar", "The version of perdure that computed them."),
+    ("parameters", "json", "The settings of the measurement."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was published: how many tables, and the file's size in bytes."""
+
+    path: Path
+    table_count: int
+    byte_count: int
+
+
+def publish(
+    warehouse: Warehouse,
+    path: Path,
+    parameters: Parameters | None = None,
+    *,
+    messages: bool = True,
+    catalog: Mapping[str, TableSpec] | None = None,
+) -> Published:
+    """Publish core tables and metrics to `path`.
+
+    Args:
+        warehouse: The private file, built.
+        path: The published file; replaced at once when the new one is whole and on disk.
+        parameters: The settings that the figures were computed with, to be stated in the file.
+        messages: Whether tables with one row a message are published too.
+        catalog: The tables; by default all that the package holds.
+
+    Raises:
+        UserError: If nothing was built yet.
+    """
+    specs = {name: spec for name, spec in (catalog or load_catalog()).items() if messages or name not in MESSAGE_TABLES}
+    if warehouse.memo("build") != "finished":
+        raise UserError("publish: nothing is built, or the last build did not end; run `perdure build` first")
+    beside = path.with_name(path.name + ".next")
+    _remove(beside)
+    mask = os.umask(0o077)
+    try:
+        _write(warehouse, beside, specs, parameters)
+    except BaseException:
+        _remove(beside)
+        raise
+    finally:
+        os.umask(mask)
+    size = beside.stat().st_size
+    _sync_to_disk(beside)
+    beside.replace(path)
+    _sync_to_disk(path.parent)
+    return Published(path, len(specs), size)
+
+
+def _write(warehouse: Warehouse, beside: Path, specs: Mapping[str, TableSpec], parameters: Parameters | None) -> None:
+    # 2.0 would write a format that 1.5 cannot read
+    options = " (storage_version 'v1.5.0')" if duckdb.__version__ >= "2" else ""
+    target = str(beside).replace("'", "''")
+    warehouse.run(f"attach '{target}' as published{options}")
+    try:
+        warehouse.run("create schema published.core")
+        warehouse.run("create schema published.metrics")
+        rows = 0
+        listed: list[list[object]] = []
+        for name, spec in specs.items():
+            order = ", ".join(spec.grain) or "all"
+            warehouse.run(f"create table published.{name} as select * from {name} order by {order}")
+            rows = warehouse.value(f"select count(*) from published.{name}")
+            _comment(warehouse, name, spec.description, {column.name: f"[{column.unit}] {column.description}" for column in spec.columns})
+            listed.append(
+                [
+                    spec.schema,
+                    spec.name,
+                    spec.family,
+                    spec.description,
+                    spec.question or None,
+                    ", ".join(spec.grain),
+                    spec.is_restricted,
+                    rows,
+                ]
+                + [list(spec.caveats), list(spec.references)]
+            )
+        columns: list[list[object]] = [
+            [spec.schema, spec.name, column.name, position, column.unit, column.description]
+            for spec in specs.values()
+            for position, column in enumerate(spec.columns, start=1)
+        ]
+        stated = json.dumps(parameters.model_dump(mode="json") if parameters else {})
+        as_of = warehouse.value("select max(date_to) from core.observation")
+        now = warehouse.value("select now() at time zone 'UTC'")
+        _fill(warehouse, "catalog", "Every table of this file, with its meaning.", _CATALOG, listed)
+        _fill(warehouse, "catalog_column", "Every column of this file, with its unit and meaning.", _CATALOG_COLUMN, columns)
+        _fill(
+            warehouse,
+            "about",
+            "What this file is: as of when, by which version, with which settings.",
+            _ABOUT,
+            [[as_of, now, version("perdure"), stated]],
+        )
+    finally:
+        warehouse.run("detach published")
+    if beside.with_name(beside.name + ".wal").exists():
+        raise RuntimeError("the published file was closed with a write-ahead log left: copying it would miss rows")
+
+
+def _fill(warehouse: Warehouse, name: str, description: str, columns: tuple[tuple[str, str, str], ...], rows: list[list[object]]) -> None:
+    warehouse.run(f"create table published.metrics.{name} ({', '.join(f'{column} {kind}' for column, kind, _ in columns)})")
+    places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+    for row in rows:
+        warehouse.run(f"insert into published.metrics.{name} values ({places})", row)
+    _comment(warehouse, f"metrics.{name}", description, {column: text for column, _, text in columns})
+
+
+def _comment(warehouse: Warehouse, name: str, description: str, columns: Mapping[str, str]) -> None:
+    warehouse.run(f"comment on table published.{name} is {_quoted(description)}")
+    for column, text in columns.items():
+        warehouse.run(f"comment on column published.{name}.{column} is {_quoted(text)}")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _remove(beside: Path) -> None:
+    for leftover in (beside, beside.with_name(beside.name + ".wal")):
+        leftover.unlink(missing_ok=True)
+
+
+def _sync_to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
