@@ -124,7 +124,7 @@ class _Build:
                 raise UserError(f"--as-of {as_of}: nothing is stored before {first}; choose a day between {first} and {last}")
         self.report.as_of = min(as_of, last) if as_of and last else last
         self._set_variables()
-        days = _fingerprint([spec for spec in self.day_tables + self.reference_tables], self.parameters)
+        days = _fingerprint(list(self.day_tables + self.reference_tables), self.parameters)
         everything = _fingerprint(list(self.catalog.values()), self.parameters, self.report.as_of, self.declarations)
         if warehouse.memo("core definitions") != days:
             self._touch_every_day()
@@ -192,7 +192,8 @@ class _Build:
         is_first = not self._exists(self.catalog["core.pair_day"])
         if not is_first:
             warehouse.run(
-                "create or replace temp table account_before as select source, account_key, person_key, organisation_key, kind from core.account"
+                "create or replace temp table account_before as "
+                "select source, account_key, person_key, organisation_key, kind from core.account"
             )
             warehouse.run(
                 "create or replace temp table membership_before as select person_key, team, valid_from, valid_to from core.membership"
@@ -215,8 +216,10 @@ class _Build:
         )
         if warehouse.value("select count(*) from account_change"):
             self._touch_days(
-                "select i.occurred_at from raw.interaction as i semi join account_change as c on c.source = i.source and c.account_key = i.sender_key "
-                "union all select p.occurred_at from (select source, occurred_at, unnest(participants, recursive := true) from raw.interaction) as p "
+                "select i.occurred_at from raw.interaction as i "
+                "semi join account_change as c on c.source = i.source and c.account_key = i.sender_key "
+                "union all select p.occurred_at "
+                "from (select source, occurred_at, unnest(participants, recursive := true) from raw.interaction) as p "
                 "semi join account_change as c on c.source = p.source and c.account_key = p.account_key"
             )
 
@@ -291,7 +294,8 @@ class _Build:
             return []
         first, last = self.warehouse.run("select min(date), max(date) from raw.touched_day")[0]
         rows = self.warehouse.run(
-            f"select d.date, count(i.date) from raw.touched_day as d left join (select {local_date('occurred_at')} as date from raw.interaction "
+            "select d.date, count(i.date) from raw.touched_day as d "
+            f"left join (select {local_date('occurred_at')} as date from raw.interaction "
             "where occurred_at >= $low and occurred_at < $high) as i on i.date = d.date group by d.date order by d.date",
             {  # type: ignore[arg-type]
                 "time_zone": self.parameters.time_zone,
@@ -307,9 +311,10 @@ class _Build:
         warehouse = self.warehouse
         warehouse.run(
             "create or replace temp table touched_panel as select p.panel_kind, p.panel_start, p.panel_end from core.panel as p "
-            "where $1 or p.panel_kind = 'all' or exists "
-            "(select 1 from raw.touched_panel as t where t.panel_kind = p.panel_kind and t.panel_start = p.panel_start)",
-            [is_redefined],
+            # panels that began before the oldest kept contact can no longer be computed and stay as they are
+            "where p.panel_kind = 'all' or p.panel_start >= cast($2 as date) and ($1 or exists "
+            "(select 1 from raw.touched_panel as t where t.panel_kind = p.panel_kind and t.panel_start = p.panel_start))",
+            [is_redefined, warehouse.memo("retained from") or "0001-01-01"],
         )
         self.report.touched_panel_count = warehouse.value("select count(*) from touched_panel")
         for number, spec in enumerate(self.metric_tables):
@@ -338,7 +343,8 @@ class _Build:
 
     def _columns(self, spec: TableSpec) -> list[str]:
         rows = self.warehouse.run(
-            "select column_name, data_type from duckdb_columns() where schema_name = $1 and table_name = $2 and database_name = current_database() "
+            "select column_name, data_type from duckdb_columns() "
+            "where schema_name = $1 and table_name = $2 and database_name = current_database() "
             "order by column_index",
             [spec.schema, spec.name],
         )

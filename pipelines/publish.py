@@ -127,8 +127,9 @@ def _write(warehouse: Warehouse, beside: Path, specs: Mapping[str, TableSpec], p
                     ", ".join(spec.grain),
                     spec.is_restricted,
                     rows,
+                    list(spec.caveats),
+                    list(spec.references),
                 ]
-                + [list(spec.caveats), list(spec.references)]
             )
         columns: list[list[object]] = [
             [spec.schema, spec.name, column.name, position, column.unit, column.description]

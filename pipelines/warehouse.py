@@ -60,6 +60,7 @@ class Warehouse:
     def __init__(self, path: Path | None, *, time_zone: str = "UTC", memory_limit: str | None = None) -> None:
         self.path = path
         self.time_zone = time_zone
+        self._memory_limit = memory_limit
         self._lock: IO[str] | None = None if path is None else _lock(path)
         try:
             self.connection = _connect(path, memory_limit)
@@ -95,6 +96,13 @@ class Warehouse:
         rows = self.run(sql, parameters)
         return rows[0][0] if rows else None
 
+    def has_table(self, schema: str, name: str) -> bool:
+        """Return whether a table exists."""
+        found = self.value(
+            "select count(*) from duckdb_tables() where schema_name = $1 and table_name = $2 and not temporary", [schema, name]
+        )
+        return bool(found)
+
     def arrow(self, sql: str) -> pa.Table:
         """Return a query's result as an Arrow table."""
         return self.connection.sql(sql).to_arrow_table()
@@ -123,7 +131,8 @@ class Warehouse:
 
     def _migrate(self) -> None:
         self.run(
-            "create table if not exists main.schema_version (version integer not null, name varchar not null, applied_at timestamp not null)"
+            "create table if not exists main.schema_version "
+            "(version integer not null, name varchar not null, applied_at timestamp not null)"
         )
         current = self.value("select coalesce(max(version), 0) from main.schema_version")
         steps = sorted(MIGRATIONS.glob("[0-9]*.sql"))
@@ -268,6 +277,54 @@ class Warehouse:
             )
             self._touch("select occurred_at as touched_at, thread_key from delta")
         return deleted
+
+    def delete_before(self, retention_days: int) -> dict[str, int]:
+        """Delete interactions, and what was made of them, of whole months that ended more than `retention_days` ago.
+
+        Panels (`metrics`) stay; the file is compacted, so that the deleted bytes are gone from it.
+
+        Returns:
+            Table -> rows deleted.
+        """
+        boundary = self.value("select date_trunc('month', (now() at time zone 'UTC')::date - cast($1 as integer))::date", [retention_days])
+        deleted: dict[str, int] = {}
+        with self.transaction():
+            for name in ("core.pair_day", "core.contact", "core.interaction"):
+                if self.has_table(*name.split(".")):
+                    deleted[name] = self.value(f"select count(*) from {name} where date < $1", [boundary])
+                    self.run(f"delete from {name} where date < $1", [boundary])
+            old = f"{local_date('occurred_at')} < $boundary"
+            values = {"time_zone": self.time_zone, "boundary": boundary}
+            deleted["raw.interaction"] = self.connection.execute(f"select count(*) from raw.interaction where {old}", values).fetchall()[0][
+                0
+            ]
+            self.connection.execute(f"delete from raw.interaction where {old}", values)
+            self.run("delete from raw.touched_day where date < $1", [boundary])
+            self.remember("retained from", str(boundary))
+            if any(deleted.values()):
+                self.remember("build", "unfinished")
+        self.compact()
+        return deleted
+
+    def compact(self) -> None:
+        """Rewrite the file without the rows that were deleted: DuckDB only marks their blocks free."""
+        self.run("checkpoint")
+        if self.path is None:
+            return
+        beside = self.path.with_name(self.path.name + ".compact")
+        beside.unlink(missing_ok=True)
+        mask = os.umask(0o077)
+        try:
+            name = self.value("select current_database()")
+            target = str(beside).replace("'", "''")
+            self.run(f"attach '{target}' as compacted")
+            self.run(f'copy from database "{name}" to compacted')
+            self.run("detach compacted")
+        finally:
+            os.umask(mask)
+        self.connection.close()
+        beside.replace(self.path)
+        self.connection = _connect(self.path, self._memory_limit)
 
     def _touch(self, changes: str) -> None:
         self.run(

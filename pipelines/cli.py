@@ -1,0 +1,299 @@
+"""The `perdure` command.
+
+Exit codes: 0 done, 1 a bug, 2 something the user can mend, 3 done, but part of what was to be read could not be.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from connectors.errors import UserError
+from pipelines.home import Home
+from pipelines.progress import reporting
+from pipelines.settings import Settings, load_settings
+
+DONE: Final = 0
+BUG: Final = 1
+USER_ERROR: Final = 2
+DONE_WITH_GAPS: Final = 3
+
+app = typer.Typer(
+    name="perdure",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Measures how well an organisation's communication media support relationships that last.",
+    epilog="Example: perdure demo",
+)
+importing = typer.Typer(
+    no_args_is_help=True, help="Import a file of interactions.", epilog="Example: perdure import slack-export export.zip"
+)
+app.add_typer(importing, name="import")
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", help="Folder of the warehouse, key, settings and exports. [env: PERDURE_HOME]", show_default="perdure-home"),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+DayOption = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The last day that figures speak of.")]
+
+_global: dict[str, Any] = {"home": None, "quiet": False}
+
+
+@app.callback()
+def _options(home: HomeOption = None, quiet: QuietOption = False) -> None:
+    _global.update(home=home, quiet=quiet)
+
+
+def _home(given: Path | None) -> Home:
+    return Home.find(given or _global["home"])
+
+
+def _quiet(given: bool) -> bool:
+    return given or bool(_global["quiet"])
+
+
+def _opened(given: Path | None) -> tuple[Home, Settings]:
+    home = _home(given).require()
+    return home, load_settings(home.settings_file)
+
+
+def _prepared(given: Path | None) -> tuple[Home, Settings]:
+    """Return the home, made with key and settings on first use."""
+    from pipelines.initialise import initialise
+
+    home = _home(given)
+    if not home.settings_file.exists():
+        for line in initialise(home):
+            typer.echo(line, err=True)
+    return home, load_settings(home.settings_file)
+
+
+@app.command(epilog="Example: perdure init --home /srv/perdure")
+def init(home: HomeOption = None) -> None:
+    """Make the home: folder, pseudonym key and a settings file with every setting explained."""
+    from pipelines.initialise import initialise
+
+    for line in initialise(_home(home)):
+        typer.echo(line)
+
+
+@importing.command("slack-export", epilog="Example: perdure import slack-export acme-2026.zip")
+def import_slack_export(
+    path: Annotated[Path, typer.Argument(help="The export, as ZIP or folder.")], home: HomeOption = None, quiet: QuietOption = False
+) -> None:
+    """Import a Slack export (ZIP or folder). Importing it again changes nothing."""
+    from pipelines import sync
+
+    opened = _prepared(home)
+    with reporting(quiet=_quiet(quiet)):
+        report = sync.import_slack_export(*opened, path)
+    _tell(report)
+
+
+@importing.command("events", epilog="Example: perdure import events mail.parquet --people people.csv")
+def import_events(
+    path: Annotated[
+        Path,
+        typer.Argument(help="Parquet or CSV: at, sender, recipient or recipients; optional interaction_id, medium, evidence, minutes."),
+    ],
+    people: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet: person, team, organisation; optional manager, office, valid_from, valid_to.")
+    ] = None,
+    source: Annotated[str, typer.Option(help="The name under which these events are kept; give each tool its own.")] = "events",
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Import interactions from any other tool. Importing them again changes nothing."""
+    from pipelines import sync
+
+    opened = _prepared(home)
+    with reporting(quiet=_quiet(quiet)):
+        report = sync.import_events(*opened, path, people=people, source=source)
+    _tell(report)
+
+
+@app.command(epilog="Example: perdure build --as-of 2026-09-30")
+def build(as_of: DayOption = None, home: HomeOption = None, quiet: QuietOption = False) -> None:
+    """Bring core tables and metrics up to date with what is stored; each table's own checks included."""
+    from pipelines import night
+
+    opened = _opened(home)
+    with reporting(quiet=_quiet(quiet)):
+        report = night.build_stage(*opened, as_of=_day(as_of))
+    if report.is_unchanged:
+        typer.echo(f"Nothing changed; figures are as of {report.as_of}.")
+    else:
+        typer.echo(
+            f"Built {len(report.tables)} tables as of {report.as_of}: "
+            f"{report.touched_day_count} days and {report.touched_panel_count} panels computed."
+        )
+
+
+@app.command(epilog="Example: perdure publish")
+def publish(home: HomeOption = None, quiet: QuietOption = False) -> None:
+    """Replace the analysts' file (analytics.duckdb) at once; whoever reads the old one is not disturbed."""
+    from pipelines import night
+
+    opened = _opened(home)
+    with reporting(quiet=_quiet(quiet)):
+        done = night.publish_stage(*opened)
+    typer.echo(f"Published {done.table_count} tables, {done.byte_count / 1e6:.1f} MB: {done.path}")
+
+
+@app.command(epilog="Example: perdure export --output /srv/share/perdure")
+def export(
+    output: Annotated[Path | None, typer.Option(help="Where to write; by default `exports` in the home.")] = None,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write leadership's export from the published file: Parquet, CSV and XLSX, through disclosure control."""
+    from pipelines import night
+
+    opened = _opened(home)
+    with reporting(quiet=_quiet(quiet)):
+        done = night.export_stage(*opened, output=output)
+    typer.echo(f"Exported {done.table_count} tables ({done.suppressed_cell_count} cells withheld): {done.folder}")
+
+
+@app.command(epilog="Example: perdure nightly --no-export")
+def nightly(
+    export: Annotated[
+        bool | None, typer.Option("--export/--no-export", help="Whether to end with an export; by default as settings say.")
+    ] = None,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Do what a night does, as the Prefect flow, without a server: sync, build, check, publish, export."""
+    opened = _opened(home)
+    with reporting(quiet=_quiet(quiet)):
+        summary = _run_nightly(opened[0], export)
+    typer.echo(f"Done; figures are as of {summary['build']['as_of']}. Analysts' file: {opened[0].published}")
+    if summary["has_gaps"]:
+        typer.echo("Part of what was to be read could not be; `perdure status` says what.", err=True)
+        raise typer.Exit(DONE_WITH_GAPS)
+
+
+def _run_nightly(home: Home, export: bool | None) -> dict[str, Any]:
+    from pipelines.prefect_environment import prepare
+    from pipelines.progress import reporter
+
+    prepare(home)
+    reporter().say("Starting Prefect (about 20 seconds without a server; a first run takes a little longer) ...")
+    from pipelines.flows import nightly as flow
+
+    summary: dict[str, Any] = flow(home=str(home.path), export=export)
+    return summary
+
+
+@app.command(epilog="Example: perdure status --json")
+def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, home: HomeOption = None) -> None:
+    """Account for everything that was read: counted, excluded by reason, quarantined by reason; coverage, gaps, last runs."""
+    from pipelines import night
+    from pipelines.tables import print_status
+
+    found = night.status(*_opened(home))
+    if json:
+        typer.echo(found.as_json())
+    else:
+        print_status(found)
+
+
+@app.command(epilog='Example: perdure sql "select table_name, question from metrics.catalog"')
+def sql(
+    query: Annotated[str, typer.Argument(help="One statement, run read-only on the published file.")],
+    output: Annotated[Path | None, typer.Option(help="Write the result to this .csv or .parquet file instead of printing it.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Query the published file, read-only. No other file can be read or written by the statement."""
+    from pipelines.query import run_query
+    from pipelines.tables import print_table, write_table
+
+    result = run_query(_home(home).require().published, query)
+    if output is None:
+        print_table(result)
+    else:
+        write_table(result, output)
+        typer.echo(f"{result.num_rows:,} rows: {output}")
+
+
+@app.command(epilog="Example: perdure demo --people 100 --days 180")
+def demo(
+    people: Annotated[int, typer.Option(min=10, max=20_000, help="How many people the made-up organisation has.")] = 200,
+    days: Annotated[int, typer.Option(min=30, max=2_000, help="Over how many days.")] = 365,
+    seed: Annotated[int, typer.Option(help="Seed of everything random in it.")] = 1,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Make up an organisation, collect from it as from a real one, and show the whole way to tables, metrics and export."""
+    from pipelines.demo import run_demo
+
+    place = _home(home)
+    with reporting(quiet=_quiet(quiet)):
+        lines = run_demo(place, people=people, days=days, seed=seed, nightly=lambda: _run_nightly(place, True))
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command(epilog="Example: perdure dictionary > dictionary.md")
+def dictionary(settings: Annotated[bool, typer.Option("--settings", help="Print the table of settings instead.")] = False) -> None:
+    """Print the data dictionary (every table, column, unit, caveat) as Markdown."""
+    from pipelines.dictionary import data_dictionary, settings_table
+
+    typer.echo(settings_table() if settings else data_dictionary())
+
+
+def _tell(report: Any) -> None:
+    typer.echo(f"{report.source}: {report.interaction_count:,} interactions read, {report.changed_count:,} new or changed.")
+    if report.has_gaps:
+        for label, counts in (("quarantined", report.quarantined), ("not readable", report.missing)):
+            for reason, count in sorted(counts.items()):
+                typer.echo(f"  {label}: {count:,} ({reason})", err=True)
+        raise typer.Exit(DONE_WITH_GAPS)
+
+
+def _day(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
+
+
+def run(command: Callable[[], Any]) -> int:
+    """Run a command and return its exit code: a user's error becomes one line, anything else a traceback without values."""
+    try:
+        command()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else BUG
+    except UserError as error:
+        sys.stderr.write(f"perdure: {error}\n")
+        return USER_ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write("perdure: interrupted; nothing is lost, run it again to go on\n")
+        return 130
+    except Exception as error:
+        # an exception's message may quote a value that was being read, and content must never reach a terminal or a log
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        shown = (
+            f": {error}"
+            if os.environ.get("PERDURE_DEBUG") == "1"
+            else " (its message may hold data and is withheld; PERDURE_DEBUG=1 shows it)"
+        )
+        sys.stderr.write(f"{frames}perdure: a bug, {type(error).__name__}{shown}\n")
+        return BUG
+    return DONE
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(lambda: app(standalone_mode=True)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""The stages of a night as plain functions over a home: flows call them as tasks, the command line one by one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from connectors.errors import UserError
+from pipelines import exports
+from pipelines.build import BuildReport, build
+from pipelines.exports import ExportReport
+from pipelines.home import Home
+from pipelines.keys import load_pseudonymiser, verify_key
+from pipelines.progress import reporter
+from pipelines.publish import Published, publish
+from pipelines.settings import Settings, load_declarations
+from pipelines.sync import open_warehouse
+from pipelines.warehouse import Warehouse
+
+
+def build_stage(home: Home, settings: Settings, *, as_of: date | None = None) -> BuildReport:
+    """Bring core tables and metrics up to date, checks included."""
+    pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
+    declarations = load_declarations(settings, home.path, pseudonyms)
+    with open_warehouse(home, settings) as warehouse, warehouse.recorded("build") as counts:
+        verify_key(warehouse, pseudonyms)
+        say = reporter()
+        report = build(
+            warehouse,
+            settings.measure,
+            declarations,
+            as_of=as_of,
+            progress=lambda stage, done, total: say.update("build", done, total, stage),
+        )
+        counts.update(days=report.touched_day_count, panels=report.touched_panel_count, is_unchanged=report.is_unchanged)
+        return report
+
+
+def publish_stage(home: Home, settings: Settings) -> Published:
+    """Replace the analysts' file at once."""
+    with open_warehouse(home, settings) as warehouse, warehouse.recorded("publish") as counts:
+        done = publish(warehouse, home.published, settings.measure, messages=settings.publish.messages)
+        counts.update(tables=done.table_count, bytes=done.byte_count)
+        return done
+
+
+def export_stage(home: Home, settings: Settings, *, output: Path | None = None) -> ExportReport:
+    """Write leadership's export from the published file, through disclosure control."""
+    if not home.published.exists():
+        raise UserError("export: nothing is published yet; run `perdure build` and `perdure publish` first")
+    return exports.export(home.published, output or home.exports, settings.disclosure())
+
+
+def retention_stage(home: Home, settings: Settings) -> dict[str, int]:
+    """Delete interactions older than the retention period, in whole months; panels stay."""
+    with open_warehouse(home, settings) as warehouse, warehouse.recorded("retention") as counts:
+        deleted = warehouse.delete_before(settings.privacy.retention_days)
+        counts.update(deleted)
+        return deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What became of everything that was read from one source: the parts sum to `read_count`."""
+
+    source: str
+    read_count: int
+    counted: int
+    excluded: dict[str, int]
+    quarantined: dict[str, int]
+    sender_count: int
+    space_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `perdure status` shows."""
+
+    sources: list[Account]
+    runs: list[dict[str, Any]]
+    coverage: list[dict[str, Any]]
+    gaps: list[dict[str, Any]]
+    sizes: dict[str, int]
+    touched_day_count: int
+
+    def as_json(self) -> str:
+        """Return everything as JSON."""
+        return json.dumps(
+            {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "sources": [_fields(s) for s in self.sources]},
+            default=str,
+            indent=2,
+        )
+
+
+def _fields(account: Account) -> dict[str, Any]:
+    return {name: getattr(account, name) for name in Account.__dataclass_fields__}
+
+
+def status(home: Home, settings: Settings) -> Status:
+    """Account for everything that was read, and say what is published and what the next build will do."""
+    if not home.warehouse.exists():
+        raise UserError("status: nothing is stored yet; run `perdure import` or `perdure sync` first")
+    with open_warehouse(home, settings) as warehouse:
+        return Status(
+            sources=[
+                _account(warehouse, source)
+                for (source,) in warehouse.run(
+                    "select distinct source from raw.interaction union select source from raw.quarantine order by 1"
+                )
+            ],
+            runs=_dicts(warehouse, "select command, started_at, ended_at, outcome, counts from raw.run order by started_at desc limit 10"),
+            coverage=_dicts(
+                warehouse,
+                "select source, stream, medium, status, reason, count(*) as unit_count, min(date_from) as date_from, max(date_to) as date_to "
+                "from raw.coverage group by all order by all",
+            ),
+            gaps=_dicts(warehouse, "select * from core.gap order by all") if warehouse.has_table("core", "gap") else [],
+            sizes={path.name: path.stat().st_size for path in (home.warehouse, home.published) if path.exists()},
+            touched_day_count=warehouse.value("select count(*) from raw.touched_day"),
+        )
+
+
+def _account(warehouse: Warehouse, source: str) -> Account:
+    # with core built, also what core excludes (over the cap, bots known only by their account)
+    table = (
+        "core.interaction"
+        if warehouse.has_table("core", "interaction") and not warehouse.value("select count(*) from raw.touched_day")
+        else "raw.interaction"
+    )
+    by_reason = dict(warehouse.run(f"select exclusion, count(*) from {table} where source = $1 group by 1 order by 2 desc", [source]))
+    quarantined = dict(warehouse.run("select reason, count(*) from raw.quarantine where source = $1 group by 1 order by 2 desc", [source]))
+    counted = by_reason.pop(None, 0)
+    senders, spaces = warehouse.run(
+        "select count(distinct sender_key), count(distinct space_key) from raw.interaction where source = $1",
+        [source],
+    )[0]
+    return Account(source, counted + sum(by_reason.values()) + sum(quarantined.values()), counted, by_reason, quarantined, senders, spaces)
+
+
+def _dicts(warehouse: Warehouse, sql: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = warehouse.arrow(sql).to_pylist()
+    return rows

@@ -1,0 +1,138 @@
+"""From connectors into the warehouse: imports of files, and the nightly reading of services."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from connectors import events_file
+from connectors.records import Batch
+from connectors.slack import export as slack_export
+from pipelines.home import Home
+from pipelines.keys import load_pseudonymiser, verify_key
+from pipelines.progress import reporter
+from pipelines.settings import Settings
+from pipelines.warehouse import Warehouse
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What was read and what of it was new.
+
+    Attributes:
+        source: The source's name.
+        interaction_count: Messages, meetings and calls read.
+        changed_count: How many of them were new or different.
+        quarantined: Reason -> records that made no sense.
+        missing: Reason -> units (mailboxes, channels, streams) that could not be read.
+    """
+
+    source: str
+    interaction_count: int = 0
+    changed_count: int = 0
+    quarantined: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether something that was to be read could not be."""
+        return bool(self.quarantined or self.missing)
+
+    def add(self, batch: Batch, interactions: int, changed: int) -> None:
+        """Count a stored batch."""
+        self.interaction_count += interactions
+        self.changed_count += changed
+        if "quarantine" in batch.records:
+            self.quarantined.update(batch.records["quarantine"].column("reason").to_pylist())
+        if "coverage" in batch.records:
+            for row in batch.records["coverage"].select(["unit_key", "status", "reason"]).to_pylist():
+                if row["status"] != "observed" and row["unit_key"] != 0:
+                    self.missing[row["reason"] or "unknown"] += 1
+
+
+def open_warehouse(home: Home, settings: Settings) -> Warehouse:
+    """Open the home's warehouse for writing, under its lock."""
+    return Warehouse(home.warehouse, time_zone=settings.measure.time_zone, memory_limit=settings.warehouse.memory_limit)
+
+
+def store_all(warehouse: Warehouse, batches: Iterable[Batch], report: SyncReport, *, any_time: bool = False) -> SyncReport:
+    """Store batches as they come, each in its own transaction, and say how far it is."""
+    for batch in batches:
+        _store(warehouse, batch, report, any_time=any_time)
+    return report
+
+
+def _store(warehouse: Warehouse, batch: Batch, report: SyncReport, *, any_time: bool = False) -> None:
+    stored = warehouse.store(batch, any_time=any_time)
+    report.add(batch, stored.interaction_count, stored.changed_interaction_count)
+    detail = f"{report.interaction_count:,} interactions"
+    reporter().update(f"{report.source} {batch.stream}", batch.units_done, batch.units_total, detail)
+
+
+def import_slack_export(home: Home, settings: Settings, path: Path) -> SyncReport:
+    """Import a Slack export, ZIP or folder. Importing it again changes nothing.
+
+    Raises:
+        UserError: If it is no Slack export, or one that would write outside its folder or unpack without bound.
+    """
+    pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
+    with open_warehouse(home, settings) as warehouse, warehouse.recorded("import slack-export") as counts:
+        verify_key(warehouse, pseudonyms)
+        report = store_all(warehouse, slack_export.read(path, pseudonyms), SyncReport("slack"))
+        counts.update(interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined)
+        return report
+
+
+def import_events(home: Home, settings: Settings, path: Path, *, people: Path | None = None, source: str = "events") -> SyncReport:
+    """Import an events file and the people file beside it. Importing them again changes nothing.
+
+    Raises:
+        UserError: If a file cannot be read, lacks a column or has an unknown one.
+    """
+    pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
+    with open_warehouse(home, settings) as warehouse, warehouse.recorded("import events") as counts:
+        verify_key(warehouse, pseudonyms)
+        batches = events_file.read(path, pseudonyms, source=source, people=people)
+        report = store_all(warehouse, batches, SyncReport(source), any_time=True)
+        counts.update(interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined)
+        return report
+
+
+def configured_sources(settings: Settings) -> list[str]:
+    """Return the services that settings configure, in the order in which they are read."""
+    return [name for name in SERVICES if getattr(settings, name) is not None]
+
+
+def sync_source(home: Home, settings: Settings, source: str, *, since: datetime | None = None, until: datetime | None = None) -> SyncReport:
+    """Read one configured service up to a fixed moment, going on from its cursors.
+
+    Args:
+        home: The home.
+        settings: The settings, which configure the service.
+        source: `slack` or `microsoft365`.
+        since: Read nothing older; by default as far back as the service's settings say.
+        until: Read nothing newer; by default now. Fixed for the whole run, or a busy service would never end.
+
+    Raises:
+        UserError: If the service is not configured, or refuses the credentials.
+    """
+    chosen = getattr(settings, source, None)
+    if chosen is None:
+        raise UserError(f"{source}: not configured; add a [{source}] section to perdure.toml")
+    pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
+    with open_warehouse(home, settings) as warehouse, warehouse.recorded(f"sync {source}") as counts:
+        verify_key(warehouse, pseudonyms)
+        batches = SERVICES[source](chosen, pseudonyms, since, until or datetime.now(UTC), warehouse.state(source))
+        report = asyncio.run(_store_stream(warehouse, batches, SyncReport(source)))
+        counts.update(
+            interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined, missing=report.missing
+        )
+        return report
+
+
+async def _store_stream(warehouse: Warehouse, batches: AsyncIterator[Batch], report: SyncReport) -> SyncReport:
+    async for batch in batches:
+        _store(warehouse, batch, report)
+    return report

@@ -1,0 +1,105 @@
+"""Tables on a terminal and in files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from connectors.errors import UserError
+from pipelines.night import Status
+
+_ROWS_SHOWN = 200
+
+
+def print_table(table: pa.Table, *, title: str | None = None) -> None:
+    """Print a table: at most 200 rows, numbers to the right, nulls empty."""
+    console = Console()
+    shown = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for field in table.schema:
+        numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        shown.add_column(field.name, justify="right" if numeric else "left", overflow="fold")
+    for row in table.slice(0, _ROWS_SHOWN).to_pylist():
+        shown.add_row(*(_text(value) for value in row.values()))
+    console.print(shown, markup=False)
+    if table.num_rows > _ROWS_SHOWN:
+        console.print(f"... {table.num_rows - _ROWS_SHOWN:,} more rows; --output writes them all", highlight=False)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table as CSV or Parquet, by the file's ending.
+
+    Raises:
+        UserError: If the ending is neither.
+    """
+    if path.suffix == ".parquet":
+        pq.write_table(table, path)
+    elif path.suffix == ".csv":
+        flat = [column.cast(pa.string()) if not pa.types.is_nested(column.type) else _joined(column) for column in table.columns]
+        pcsv.write_csv(pa.table(dict(zip(table.column_names, flat, strict=True))), path)
+    else:
+        raise UserError("--output: name a .csv or a .parquet file")
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    return pa.array([None if value is None else "; ".join(str(part) for part in value) for value in column.to_pylist()], pa.string())
+
+
+def print_status(status: Status) -> None:
+    """Print what `perdure status` found, for people."""
+    console = Console()
+    for account in status.sources:
+        table = Table(
+            title=f"{account.source}: {account.read_count:,} records read",
+            title_justify="left",
+            show_header=False,
+            show_edge=False,
+            pad_edge=False,
+        )
+        table.add_column()
+        table.add_column(justify="right")
+        table.add_row("interactions that may make contacts", f"{account.counted:,}")
+        for reason, count in account.excluded.items():
+            table.add_row(f"excluded: {reason}", f"{count:,}")
+        for reason, count in account.quarantined.items():
+            table.add_row(f"quarantined: {reason}", f"{count:,}")
+        table.add_row("sum", f"{account.counted + sum(account.excluded.values()) + sum(account.quarantined.values()):,}")
+        table.add_row("authors", f"{account.sender_count:,}")
+        table.add_row("spaces (channels, chats, series)", f"{account.space_count:,}")
+        console.print(table, highlight=False)
+        console.print()
+    _section(console, "Coverage as the sources state it", status.coverage)
+    _section(console, "Gaps: stretches on which nothing was collected", status.gaps)
+    _section(console, "Last runs", status.runs)
+    sizes = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in status.sizes.items())
+    console.print(f"Files: {sizes}", highlight=False)
+    todo = (
+        f"{status.touched_day_count} days changed since the last build"
+        if status.touched_day_count
+        else "nothing changed since the last build"
+    )
+    console.print(f"Next build: {todo} ({datetime.now(UTC):%Y-%m-%d %H:%M} UTC)", highlight=False)
+
+
+def _section(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    console.print(table, highlight=False)
+    console.print()
