@@ -42,3 +42,9 @@ class Parameters(BaseModel):
     null_draws: int = Field(40, ge=5, description="How many random networks a permutation null is drawn from.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Coverage of every interval.")
     seed: int = Field(20260101, description="Seed of every random draw, so that a rerun gives the same figures.")
+    landmark_days: int = Field(
+        28, ge=7, description="What a tie was like at its start is read from this many days after it qualified; its survival then counts from there."
+    )
+    short_gap_days: int = Field(
+        7, ge=0, description="A gap in collection of up to this many days is passed over when the end of a tie is judged: silence is counted across it."
+    )

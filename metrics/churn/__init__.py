@@ -1,0 +1,1 @@
+"""Which ties form, hold and fade from one period to the next."""

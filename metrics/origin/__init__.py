@@ -1,0 +1,1 @@
+"""Where ties come from: the organisation itself, or its people."""
