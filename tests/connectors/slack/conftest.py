@@ -41,9 +41,6 @@ def write_export(tmp_path: Path, make_user: Callable[..., dict[str, Any]]) -> Ca
         people = [make_user("U1"), make_user("U2"), make_user("U3")] if users is None else users
         named = {"channels.json": [{"id": "C1", "name": "general"}]} if lists is None else lists
         files: dict[str, Any] = {"users.json": people, **named}
-            "users.json": people,
-            **(lists if lists is not None else {"channels.json": [{"id": "C1", "name": "general"}]}),
-        }
         for folder, by_day in days.items():
             for day, messages in by_day.items():
                 files[f"{folder}/{day}.json"] = messages
