@@ -1,0 +1,207 @@
+"""The attacker: everything shown is an equation or an inequality; linear programming says what is left of a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+from metrics.disclosure._cells import AT_LEAST, AT_MOST, SUM, Cells, Flags, Indices, Numbers
+
+_DRAWS = 6
+_SEED = 20260101
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """What an attacker can say of one hidden cell."""
+
+    low: float
+    high: float
+
+    @property
+    def width(self) -> float:
+        """The distance between the ends."""
+        return self.high - self.low
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """Bounds and constraints on the cells that are not known for sure."""
+
+    cells: Indices
+    low: Numbers
+    high: Numbers
+    equal: csr_matrix
+    equal_to: Numbers
+    at_most: csr_matrix
+    at_most_to: Numbers
+
+    def extreme(self, objective: Numbers) -> Numbers:
+        """The feasible point at which the objective is least."""
+        has_equal, has_bound = self.equal.shape[0] > 0, self.at_most.shape[0] > 0
+        result = linprog(  # type: ignore[call-overload]
+            # its stubs do not know that the method takes sparse matrices
+            objective,
+            A_ub=self.at_most if has_bound else None,
+            b_ub=self.at_most_to if has_bound else None,
+            A_eq=self.equal if has_equal else None,
+            b_eq=self.equal_to if has_equal else None,
+            bounds=np.column_stack([self.low, self.high]),
+            method="highs",
+        )
+        if not result.success:
+            raise ArithmeticError(f"what is shown contradicts itself: {result.message}")
+        point: Numbers = result.x
+        return point
+
+    def within(self, positions: Indices) -> _Program:
+        """The same program for some of the cells, which share no constraint with the others."""
+        equal, at_most = self.equal[:, positions], self.at_most[:, positions]
+        equal_rows = np.flatnonzero(np.diff(equal.indptr))
+        bound_rows = np.flatnonzero(np.diff(at_most.indptr))
+        return _Program(
+            self.cells[positions],
+            self.low[positions],
+            self.high[positions],
+            equal[equal_rows],
+            self.equal_to[equal_rows],
+            at_most[bound_rows],
+            self.at_most_to[bound_rows],
+        )
+
+    def components(self) -> Indices:
+        """The number of the component of each cell; cells of different components share no constraint."""
+        links = coo_matrix(_stack(self.equal, self.at_most))
+        size = len(self.cells)
+        graph = coo_matrix((np.ones(links.nnz), (links.row + size, links.col)), shape=(size + links.shape[0], size + links.shape[0]))
+        return connected_components(graph, directed=False)[1][:size].astype(np.int64)
+
+
+def _stack(above: csr_matrix, below: csr_matrix) -> csr_matrix:
+    first, second = coo_matrix(above), coo_matrix(below)
+    return csr_matrix(
+        (
+            np.concatenate([first.data, second.data]),
+            (np.concatenate([first.row, second.row + first.shape[0]]), np.concatenate([first.col, second.col])),
+        ),
+        shape=(first.shape[0] + second.shape[0], first.shape[1]),
+    )
+
+
+def _program(cells: Cells, low: Numbers, high: Numbers) -> _Program:
+    is_open = high > low
+    position = np.cumsum(is_open) - 1
+    # only lines with something unknown say anything
+    open_lines = np.unique(cells.line[is_open[cells.child] | is_open[cells.parent]])
+    link = np.flatnonzero(np.isin(cells.line, open_lines))
+    line, parent, child, kind = cells.line[link], cells.parent[link], cells.child[link], cells.kind[link]
+    lines, start, number = np.unique(line, return_index=True, return_inverse=True)
+    total, kinds = parent[start], kind[start]
+    # rows of `parent - sum(children)`
+    row = np.concatenate([np.arange(len(lines)), number])
+    column = np.concatenate([total, child])
+    sign = np.concatenate([np.ones(len(lines)), -np.ones(len(link))])
+    # rows of `child - parent <= 0`, where a total is at least each of its parts
+    part = np.flatnonzero(kind == AT_MOST)
+    part_row = np.concatenate([np.arange(len(part)), np.arange(len(part))])
+    part_column = np.concatenate([child[part], parent[part]])
+    part_sign = np.concatenate([np.ones(len(part)), -np.ones(len(part))])
+
+    size = int(is_open.sum())
+    balance, balance_known = _split(row, column, sign, len(lines), is_open, position, size, low)
+    parts, parts_known = _split(part_row, part_column, part_sign, len(part), is_open, position, size, low)
+    is_sum, at_least, at_most = kinds == SUM, kinds == AT_LEAST, kinds == AT_MOST
+    bounds = _stack(_stack(-balance[at_least], balance[at_most]), parts)
+    limits = np.concatenate([balance_known[at_least], -balance_known[at_most], -parts_known])
+    return _Program(np.flatnonzero(is_open), low[is_open], high[is_open], balance[is_sum], -balance_known[is_sum], bounds, limits)
+
+
+def _split(
+    row: Indices, column: Indices, sign: Numbers, rows: int, is_open: Flags, position: Indices, size: int, known: Numbers
+) -> tuple[csr_matrix, Numbers]:
+    """Coefficients of what is open, and the sum of what is known, by row."""
+    free = is_open[column]
+    matrix = csr_matrix((sign[free], (row[free], position[column[free]])), shape=(rows, size))
+    known_sums: Numbers = np.bincount(row[~free], sign[~free] * known[column[~free]], minlength=rows).astype(np.float64)
+    return matrix, known_sums
+
+
+def bounds_of(cells: Cells, hidden: Flags, slack: float = 0.0) -> tuple[Numbers, Numbers]:
+    """What is known of each cell by itself: shown ones up to rounding, hidden ones at least 1, since 0 is not hidden."""
+    ceiling = 2 * float(cells.values.max(initial=0)) + 1000
+    low = np.where(hidden, np.minimum(1.0, cells.values), np.maximum(cells.values - slack, 0.0))
+    high = np.where(hidden, ceiling, cells.values + slack)
+    return low, high
+
+
+def too_narrow(cells: Cells, hidden: Flags, protection: float) -> Indices:
+    """Return the hidden cells that everything shown pins to an interval narrower than `protection`.
+
+    A few programs with random objectives clear most cells at once, for any two feasible points that lie far enough apart
+    clear a cell; only what is left is minimised and maximised by itself.
+    """
+    if not hidden.any():
+        return np.array([], np.int64)
+    program = _program(cells, *bounds_of(cells, hidden))
+    truth = cells.values[program.cells]
+    least, most = truth.copy(), truth.copy()
+    random = np.random.default_rng(_SEED)
+    objectives: list[Numbers] = [np.ones(len(truth)), -np.ones(len(truth))]
+    objectives += [random.choice([-1.0, 1.0], len(truth)) for _ in range(_DRAWS)]
+    for objective in objectives:
+        _widen(least, most, program.extreme(objective))
+        if np.all(most - least >= protection):
+            return np.array([], np.int64)
+    component = program.components()
+    found = []
+    for number in np.unique(component[most - least < protection]):
+        positions = np.flatnonzero(component == number)
+        inner = program.within(positions)
+        for at, position in enumerate(positions):
+            if most[position] - least[position] >= protection:
+                continue
+            for sign in (1.0, -1.0):
+                objective = np.zeros(len(positions))
+                objective[at] = sign
+                point = inner.extreme(objective)
+                least[positions] = np.minimum(least[positions], point)
+                most[positions] = np.maximum(most[positions], point)
+            if most[position] - least[position] < protection - 1e-6:
+                found.append(program.cells[position])
+    return np.array(found, np.int64)
+
+
+def _widen(least: Numbers, most: Numbers, point: Numbers) -> None:
+    np.minimum(least, point, out=least)
+    np.maximum(most, point, out=most)
+
+
+def feasible_intervals(cells: Cells, hidden: Flags, wanted: Iterable[int] | None = None, *, slack: float = 0.0) -> dict[int, Interval]:
+    """Return what an attacker can say of each hidden cell.
+
+    Args:
+        cells: The web of cells with their true values.
+        hidden: Which cells are not shown.
+        wanted: Of which hidden cells to say it; all by default.
+        slack: By how much shown figures may differ from the true ones, for rounding; 0 takes them as exact.
+
+    Raises:
+        ArithmeticError: If what is shown contradicts itself.
+    """
+    program = _program(cells, *bounds_of(cells, hidden, slack))
+    component = program.components()
+    place = {int(cell): position for position, cell in enumerate(program.cells)}
+    answers = {}
+    for cell in np.flatnonzero(hidden) if wanted is None else wanted:
+        positions = np.flatnonzero(component == component[place[int(cell)]])
+        inner = program.within(positions)
+        objective = (positions == place[int(cell)]).astype(float)
+        low = float(inner.extreme(objective) @ objective)
+        high = float(inner.extreme(-objective) @ objective)
+        answers[int(cell)] = Interval(low, high)
+    return answers

@@ -1,0 +1,273 @@
+"""The web of cells: every guard of every table, and which cells total which others.
+
+A cell is a measure with the values of its dimensions, totals left out. Its key is the sum, modulo 2^64, of one hash a
+dimension value (Zobrist's scheme), so that the key of the cell which totals a dimension is a subtraction away, and cells
+that several tables repeat meet by themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from metrics.disclosure._policy import Documented, Roles
+
+Hashes = npt.NDArray[np.uint64]
+Numbers = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+TOTALS: Final = frozenset({"any", "all"})
+SUM, AT_MOST, AT_LEAST = 0, 1, 2
+"""How a total relates to its parts: it is their sum; at most their sum and at least each; at least their sum."""
+_SIDES: Final = ("_a", "_b")
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Guards of all tables as cells.
+
+    Attributes:
+        keys: Each cell's key.
+        values: Each cell's exact value.
+        row_cell: (table number, row, cell), one line a guard of a row.
+        row: For each line of `row_cell`, the number of the row over all tables.
+        parent: For each link, the cell that is the total.
+        child: For each link, a cell that is a part.
+        kind: For each link, how the total relates to its parts: SUM, AT_MOST or AT_LEAST.
+        line: For each link, the number of its line; a line is a total with its parts over one dimension.
+    """
+
+    keys: Hashes
+    values: Numbers
+    row_cell: Indices
+    row: Indices
+    parent: Indices
+    child: Indices
+    kind: Indices
+    line: Indices
+
+
+def _hash(*parts: str) -> int:
+    return int.from_bytes(hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).digest(), "little")
+
+
+def dimension_name(column: str) -> str:
+    """`team` for `team_a` and `team_b`; any other column stands for itself."""
+    return column[: -len("_a")] if column.endswith(_SIDES) else column
+
+
+@dataclass(frozen=True, slots=True)
+class _Dimension:
+    """One dimension of a table's rows: the hash of each row's value (0 for a total), and a pattern number (0 for a total)."""
+
+    columns: tuple[str, ...]
+    hashes: Hashes
+    pattern: Indices
+    patterns: tuple[str, ...]
+
+
+def _values_of(column: pa.ChunkedArray | pa.Array) -> tuple[Indices, list[Any]]:
+    encoded = pa.chunked_array([column]).combine_chunks() if isinstance(column, pa.Array) else column.combine_chunks()
+    if pa.types.is_list(encoded.type):
+        encoded = pa.array([None if value is None else "\x1e".join(value) for value in encoded.to_pylist()], pa.string())
+    encoded = pc.dictionary_encode(encoded, null_encoding="encode")
+    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _dimension(name: str, column: pa.ChunkedArray, source: str) -> _Dimension:
+    codes, values = _values_of(column)
+    is_total = [value is None or (isinstance(value, str) and value in TOTALS) for value in values]
+    hashes = np.array([0 if total else _hash(name, str(value)) for value, total in zip(values, is_total, strict=True)], np.uint64)
+    patterns = np.array([0 if total else 1 for total in is_total], np.int64)
+    return _Dimension((source,), hashes[codes], patterns[codes], ("", name))
+
+
+def _panel(kind: pa.ChunkedArray, start: pa.ChunkedArray) -> _Dimension:
+    kind_codes, kinds = _values_of(kind)
+    start_codes, starts = _values_of(start)
+    patterns = ("", *(f"panel {each}" for each in kinds))
+    pattern = np.array([0 if each is None or each in TOTALS else number for number, each in enumerate(kinds, 1)], np.int64)[kind_codes]
+    kind_hash = np.array([_hash("panel_kind", str(each)) for each in kinds], np.uint64)[kind_codes]
+    start_hash = np.array([_hash("panel_start", str(each)) for each in starts], np.uint64)[start_codes]
+    mixed = (kind_hash ^ (start_hash * np.uint64(0x9E3779B97F4A7C15))).astype(np.uint64)
+    return _Dimension(("panel_kind", "panel_start"), np.where(pattern > 0, mixed, np.uint64(0)), pattern, patterns)
+
+
+def dimensions_of(table: pa.Table, roles: Roles) -> list[_Dimension]:
+    """The dimensions of a table's rows."""
+    columns = list(roles.dimensions)
+    found = []
+    if {"panel_kind", "panel_start"} <= set(columns):
+        found.append(_panel(table["panel_kind"], table["panel_start"]))
+        columns = [column for column in columns if column not in ("panel_kind", "panel_start")]
+    for column in columns:
+        # both sides of a pair of teams are told apart inside the pair, and are the same team where one stands alone
+        found.append(_dimension(column, table[column], column))
+    return found
+
+
+def row_keys(table: pa.Table, spec: Documented, roles: Roles) -> Hashes:
+    """One key a row of a table, from its dimensions: to find the same row in an earlier export."""
+    keys = np.full(table.num_rows, _hash("row", spec.schema, spec.name), np.uint64)
+    for dimension in dimensions_of(table, roles):
+        keys += dimension.hashes
+    return keys
+
+
+def is_dated(table: pa.Table, roles: Roles) -> Flags:
+    """Which rows speak of one week or month, so that their figures no longer change."""
+    if "panel_kind" not in roles.dimensions:
+        return np.zeros(table.num_rows, np.bool_)
+    codes, values = _values_of(table["panel_kind"])
+    return np.array([value is not None and value not in TOTALS for value in values], np.bool_)[codes]
+
+
+@dataclass(slots=True)
+class _Guard:
+    """One guard column of one table, as cells before they meet those of other tables."""
+
+    table: int
+    rows: Indices
+    values: Numbers
+    dimensions: list[_Dimension]
+    keys: Hashes
+
+
+def _guards_of(number: int, table: pa.Table, roles: Roles) -> list[_Guard]:
+    dimensions = dimensions_of(table, roles)
+    found = []
+    for column in roles.guards:
+        values = pc.cast(table[column], pa.float64()).to_numpy()
+        rows = np.flatnonzero(~np.isnan(values))
+        measure, about = column, dimensions
+        prefix = column.removesuffix("_person_count")
+        if prefix in roles.dimensions:
+            # team_a_person_count is the person_count of that team, in that panel, whatever the other dimensions are
+            own = _dimension(dimension_name(prefix), table[prefix], prefix)
+            alone = [own, *(d for d in dimensions if d.columns == ("panel_kind", "panel_start"))]
+            if _is_one_figure(_keys("person_count", alone, rows), values[rows]):
+                measure, about = "person_count", alone
+        taken = [_Dimension(d.columns, d.hashes[rows], d.pattern[rows], d.patterns) for d in about]
+        found.append(_Guard(number, rows, values[rows], taken, _keys(measure, about, rows)))
+    return found
+
+
+def _keys(measure: str, dimensions: Sequence[_Dimension], rows: Indices) -> Hashes:
+    keys = np.full(len(rows), _hash("measure", measure), np.uint64)
+    for dimension in dimensions:
+        keys += dimension.hashes[rows]
+    return keys
+
+
+def _is_one_figure(keys: Hashes, values: Numbers) -> bool:
+    """Whether rows with the same key always have the same value."""
+    _, inverse = np.unique(keys, return_inverse=True)
+    count = inverse.max() + 1 if len(inverse) else 0
+    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(low, inverse, values)
+    np.maximum.at(high, inverse, values)
+    return bool(np.all(low == high))
+
+
+def cells_of(tables: Sequence[tuple[pa.Table, Roles]]) -> Cells:
+    """Put the guards of all tables together and find which cells total which."""
+    guards: list[_Guard] = []
+    seen_keys: list[Hashes] = []
+    seen_values: list[Numbers] = []
+    for number, (table, roles) in enumerate(tables):
+        for guard in _guards_of(number, table, roles):
+            # cells that two tables share are the same cells only if they never contradict each other
+            if not _is_one_figure(np.concatenate([*seen_keys, guard.keys]), np.concatenate([*seen_values, guard.values])):
+                guard.keys = guard.keys + np.uint64(_hash("table", str(number), str(len(guards))))
+            seen_keys.append(guard.keys)
+            seen_values.append(guard.values)
+            guards.append(guard)
+    all_keys = np.concatenate(seen_keys) if seen_keys else np.array([], np.uint64)
+    all_values = np.concatenate(seen_values) if seen_values else np.array([], np.float64)
+    keys, first, inverse = np.unique(all_keys, return_index=True, return_inverse=True)
+    row_cell = (
+        np.column_stack(
+            [
+                np.concatenate([np.full(len(guard.rows), guard.table, np.int64) for guard in guards]),
+                np.concatenate([guard.rows for guard in guards]),
+                inverse.astype(np.int64),
+            ]
+        )
+        if guards
+        else np.empty((0, 3), np.int64)
+    )
+    starts = np.cumsum([0, *(table.num_rows for table, _ in tables)])
+    row = starts[row_cell[:, 0]] + row_cell[:, 1]
+    return Cells(keys, all_values[first], row_cell, row, *_links(guards, keys, all_values[first], inverse))
+
+
+def _links(guards: Sequence[_Guard], keys: Hashes, values: Numbers, inverse: npt.NDArray[np.intp]) -> tuple[Indices, ...]:
+    """Parent, child, kind and line of every link, each link once."""
+    parents, children, families = [], [], []
+    names: dict[tuple[str, ...], int] = {}
+    start = 0
+    for guard in guards:
+        cell = inverse[start : start + len(guard.rows)]
+        start += len(guard.rows)
+        code = np.zeros(len(guard.rows), np.int64)
+        for dimension in guard.dimensions:
+            code = code * len(dimension.patterns) + dimension.pattern
+        for pattern in np.unique(code):
+            at = np.flatnonzero(code == pattern)
+            shape = tuple(dimension.patterns[dimension.pattern[at[0]]] for dimension in guard.dimensions)
+            for position, dimension in enumerate(guard.dimensions):
+                if not shape[position]:
+                    continue
+                above = guard.keys[at] - dimension.hashes[at]
+                found = np.searchsorted(keys, above)
+                found[found == len(keys)] = 0
+                is_there = keys[found] == above
+                family = names.setdefault((*sorted(each for each in shape if each), "over", shape[position]), len(names))
+                parents.append(found[is_there])
+                children.append(cell[at][is_there])
+                families.append(np.full(int(is_there.sum()), family, np.int64))
+    if not any(len(each) for each in parents):
+        empty = np.array([], np.int64)
+        return empty, empty, empty, empty
+    triples = np.unique(np.column_stack([np.concatenate(families), np.concatenate(parents), np.concatenate(children)]), axis=0)
+    family, parent, child = triples.T
+    is_new = np.r_[True, (np.diff(family) != 0) | (np.diff(parent) != 0)]
+    line = np.cumsum(is_new) - 1
+    total = values[parent[is_new]]
+    parts = np.bincount(line, values[child]).astype(np.float64)
+    largest = np.zeros(len(total))
+    np.maximum.at(largest, line, values[child])
+    kind = _kinds(family[is_new], total, parts, largest)[line]
+    keep = kind >= 0
+    renumbered = np.unique(line[keep], return_inverse=True)[1].astype(np.int64)
+    return parent[keep].astype(np.int64), child[keep].astype(np.int64), kind[keep], renumbered
+
+
+def _kinds(family: Indices, total: Numbers, parts: Numbers, largest: Numbers) -> Indices:
+    """What holds in every line of a family; -1 where nothing does."""
+    kinds = np.full(len(family), -1, np.int64)
+    for each in np.unique(family):
+        at = family == each
+        if np.all(np.abs(total[at] - parts[at]) < 1e-6):
+            kinds[at] = SUM
+        elif np.all((largest[at] <= total[at]) & (total[at] <= parts[at])):
+            kinds[at] = AT_MOST
+        elif np.all(total[at] >= parts[at]):
+            kinds[at] = AT_LEAST
+    return kinds
+
+
+def previous_rows(previous: Mapping[str, pa.Table], spec: Documented, roles: Roles) -> tuple[pa.Table, Hashes] | None:
+    """The rows of an earlier export of the same table with their keys; None where it was not there or had other dimensions."""
+    table = previous.get(f"{spec.schema}.{spec.name}")
+    if table is None or not set(roles.dimensions) <= set(table.column_names):
+        return None
+    return table, row_keys(table, spec, roles)
