@@ -13,6 +13,7 @@ that importing a file again changes nothing. It misleads where a file is split b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -208,11 +209,15 @@ class _Faults:
     source: str
     pseudonyms: Pseudonymiser
     rows: list[dict[str, Any]] = field(default_factory=list)
+    _seen: Counter[int] = field(default_factory=Counter)
 
     def add(self, reason: str, chunk: pa.Table, bad: npt.NDArray[np.bool_]) -> None:
-        """Count the marked rows under a reason; a row is known by a keyed hash of all its values."""
+        """Count the marked rows under a reason; a row is known by a keyed hash of its values and its place among equal ones."""
+        purpose = f"events:{self.source}:row"
         for row in chunk.filter(pa.array(bad)).to_pylist():
-            key = self.pseudonyms.key(f"events:{self.source}:row", repr(sorted(row.items())), remember=False)
+            content = self.pseudonyms.key(purpose, repr(sorted(row.items())), remember=False)
+            key = self.pseudonyms.key(purpose, f"{content}:{self._seen[content]}", remember=False)
+            self._seen[content] += 1
             self.rows.append({"source": self.source, "stream": "events", "record_key": key, "reason": reason})
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Final
 
 from connectors import events_file
+from connectors.errors import UserError
 from connectors.records import Batch
-from connectors.slack import export as slack_export
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
 from pipelines.progress import reporter
 from pipelines.settings import Settings
 from pipelines.warehouse import Warehouse
+
+SERVICES: Final[Mapping[str, Callable[..., AsyncIterator[Batch]]]] = {}
+"""The services that a night reads: settings section -> the connector's `fetch`."""
 
 
 @dataclass(slots=True)
@@ -77,6 +83,8 @@ def import_slack_export(home: Home, settings: Settings, path: Path) -> SyncRepor
     Raises:
         UserError: If it is no Slack export, or one that would write outside its folder or unpack without bound.
     """
+    from connectors.slack import export as slack_export
+
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
     with open_warehouse(home, settings) as warehouse, warehouse.recorded("import slack-export") as counts:
         verify_key(warehouse, pseudonyms)

@@ -1,0 +1,85 @@
+"""Who belongs where, and since when."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from worlds import SOURCE, batch, built, event, person
+
+from pipelines.declarations import Declarations
+
+OWN, CLIENT, STRANGER = 501, 502, 503
+DECLARED = Declarations(organisations=[("own", "Us", "own"), ("acme", "Acme", "client")], domains=[(OWN, "own"), (CLIENT, "acme")])
+EVENTS = [event("2024-03-04", 1, [2, 3, 4])]
+
+
+def place(number: int, observed_on: str, team: str, **fields: Any) -> dict[str, Any]:
+    return {"source": SOURCE, "account_key": number, "observed_on": date.fromisoformat(observed_on), "team": team, **fields}
+
+
+def test_domains_tell_organisations_apart() -> None:
+    people = [
+        person(1, domain_key=OWN, kind="unknown"),
+        person(2, domain_key=CLIENT, kind="unknown"),
+        person(3, domain_key=STRANGER, kind="unknown"),
+        person(4, domain_key=STRANGER),
+    ]
+    warehouse = built(EVENTS, people, declarations=DECLARED)
+    found = warehouse.run("select person_key, organisation_key, kind, is_internal from core.person order by 1")
+    # 4 stands in the own directory, whatever its address
+    assert found == [(1, "own", "own", True), (2, "acme", "client", False), (3, "unknown", "unknown", False), (4, "own", "own", True)]
+
+
+def test_guests_are_not_internal_and_without_any_domain_everyone_is() -> None:
+    warehouse = built(EVENTS, [person(2, is_guest=True), person(3, domain_key=STRANGER, kind="unknown")])
+    assert warehouse.run("select person_key from core.person where not is_internal") == [(2,)]
+
+
+def test_external_pairs_carry_the_other_organisation() -> None:
+    people = [person(1, domain_key=OWN), person(2, domain_key=CLIENT, kind="unknown")]
+    warehouse = built([event("2024-03-04", 1, 2)], people, {1: "Sales"}, DECLARED)
+    assert warehouse.run("select is_external, external_kind, external_organisation, is_cross_team from core.pair_day") == [
+        (True, "client", "acme", None)
+    ]
+
+
+def test_teams_are_those_of_the_day() -> None:
+    memberships = [
+        place(1, "2024-01-01", "Sales"),
+        place(1, "2024-03-01", "Sales"),
+        place(1, "2024-04-01", "Support"),
+        place(2, "2024-01-01", "Sales"),
+    ]
+    days = [event(day, 1, 2) for day in ("2023-12-01", "2024-03-31", "2024-04-01")]
+    warehouse = built(batch(days, membership=memberships))
+    assert warehouse.run("select date, team_a, team_b, is_cross_team from core.pair_day order by date") == [
+        (date(2023, 12, 1), "Sales", "Sales", False),
+        (date(2024, 3, 31), "Sales", "Sales", False),
+        (date(2024, 4, 1), "Support", "Sales", True),
+    ]
+    assert warehouse.run("select count(*) from core.membership where person_key = 1") == [(2,)]
+
+
+def test_stated_dates_win_over_observed_ones_and_never_overlap() -> None:
+    memberships = [
+        place(1, "2024-01-01", "Old", valid_from=date(2023, 1, 1)),
+        place(1, "2024-01-01", "New", valid_from=date(2024, 2, 1), valid_to=date(2024, 6, 1)),
+        place(1, "2024-05-05", "Seen"),
+    ]
+    warehouse = built(batch([event("2024-03-04", 1, 2)], membership=memberships))
+    assert warehouse.run("select team, valid_from, valid_to from core.membership order by valid_from") == [
+        ("Old", date(2023, 1, 1), date(2024, 2, 1)),
+        ("New", date(2024, 2, 1), date(2024, 6, 1)),
+    ]
+
+
+def test_an_unknown_team_is_not_another_team() -> None:
+    warehouse = built([event("2024-03-04", 1, 2)], teams={1: "Sales"})
+    assert warehouse.run("select is_cross_team from core.pair_day") == [(None,)]
+
+
+def test_accounts_without_address_are_kept_apart_and_counted() -> None:
+    people = [{"source": SOURCE, "account_key": number, "kind": "human"} for number in (1, 2)]
+    warehouse = built([event("2024-03-04", 1, 2)], people)
+    assert warehouse.run("select count(distinct person_key), count(*) filter (where not has_address) from core.account") == [(2, 2)]
