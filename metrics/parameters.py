@@ -43,8 +43,31 @@ class Parameters(BaseModel):
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Coverage of every interval.")
     seed: int = Field(20260101, description="Seed of every random draw, so that a rerun gives the same figures.")
     landmark_days: int = Field(
-        28, ge=7, description="What a tie was like at its start is read from this many days after it qualified; its survival then counts from there."
+        28,
+        ge=7,
+        description="What a tie was like at its start is read from this many days after it qualified; its survival then counts from there.",
     )
     short_gap_days: int = Field(
-        7, ge=0, description="A gap in collection of up to this many days is passed over when the end of a tie is judged: silence is counted across it."
+        7,
+        ge=0,
+        description="A gap in collection of up to this many days is passed over when a tie's end is judged: silence is counted across it.",
+    )
+    email_send_minutes: float = Field(
+        4, ge=0, le=60, description="Assumed minutes to write one e-mail, for person-hours; an assumption, not a measurement."
+    )
+    email_read_minutes: float = Field(1, ge=0, le=60, description="Assumed minutes for one recipient to read one e-mail.")
+    chat_send_minutes: float = Field(0.75, ge=0, le=60, description="Assumed minutes to write one chat or channel message.")
+    chat_read_minutes: float = Field(
+        0.25, ge=0, le=60, description="Assumed minutes for one person addressed to read one chat or channel message."
+    )
+    durable_days: int = Field(
+        90, ge=7, description="A tie counts as durable in the scorecard when it is alive this many days after its first contact."
+    )
+    reach_days: int = Field(28, ge=2, le=180, description="Within how many days knowledge is followed from person to person.")
+    reach_start_count: int = Field(8, ge=2, le=60, description="From how many days, spread over the observed time, knowledge is followed.")
+    hanging_share: float = Field(
+        0.8,
+        gt=0.5,
+        le=1,
+        description="A relationship hangs on one (or two) people when they carry at least this share of its contact on one side.",
     )
