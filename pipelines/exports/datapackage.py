@@ -1,0 +1,78 @@
+"""`datapackage.json`: what the files of an export are, in the Frictionless Data Package format."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from metrics.disclosure import WITHHELD
+from pipelines.exports.release import Release, ReleasedTable
+
+_TYPES: Final = {"text": "string", "texts": "string", "count": "integer", "date": "date", "timestamp": "datetime", "flag": "boolean"}
+_MEDIA: Final = {
+    ".csv": "text/csv",
+    ".parquet": "application/vnd.apache.parquet",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".html": "text/html",
+    ".pdf": "application/pdf",
+}
+WITHHELD_MEANING: Final = (
+    "Empty, or why the row's figures are withheld. small_group: it is about too few people, or would give away a row that is; "
+    "which of the two is not said, because that would give it away too."
+)
+
+
+def write_datapackage(allowed: Release, folder: Path, files: Sequence[Path]) -> Path:
+    """Describe the files of an export in `datapackage.json` in its folder."""
+    package: dict[str, Any] = {
+        "profile": "data-package",
+        "name": f"perdure-{allowed.as_of or 'empty'}",
+        "title": f"perdure: communication media and lasting relationships, as of {allowed.as_of or 'no day'}",
+        "description": (
+            "Organisation-level figures after disclosure control: groups of fewer than "
+            f"{allowed.policy.minimum_group_size} people are withheld, with what would give them away; "
+            f"counts are rounded to {allowed.policy.rounding_base}. No table is about a person."
+        ),
+        "version": allowed.version,
+        "created": allowed.built_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "resources": [_resource(allowed, folder, path) for path in files],
+    }
+    target = folder / "datapackage.json"
+    target.write_text(json.dumps(package, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return target
+
+
+def _resource(allowed: Release, folder: Path, path: Path) -> dict[str, Any]:
+    kind = path.suffix.removeprefix(".")
+    resource: dict[str, Any] = {
+        "name": path.name.lower().replace("_", "-").replace(".", "-"),
+        "path": path.relative_to(folder).as_posix(),
+        "format": kind,
+        "mediatype": _MEDIA[path.suffix],
+        "bytes": path.stat().st_size,
+        "hash": f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}",
+    }
+    spec = allowed.specs.get(path.stem)
+    if spec is not None:
+        resource |= {"title": spec.question or spec.description, "description": spec.description}
+    if spec is not None and kind == "csv":
+        resource |= {"profile": "tabular-data-resource", "encoding": "utf-8", "schema": _schema(spec)}
+    return resource
+
+
+def _schema(spec: ReleasedTable) -> dict[str, Any]:
+    fields = [
+        {
+            "name": column.name,
+            "type": _TYPES.get(column.unit, "number"),
+            "title": column.name.replace("_", " "),
+            "description": column.description,
+            "unit": column.unit,
+        }
+        for column in spec.columns
+    ]
+    fields.append({"name": WITHHELD, "type": "string", "title": "withheld", "description": WITHHELD_MEANING, "unit": "text"})
+    return {"fields": fields, "missingValues": [""]}
