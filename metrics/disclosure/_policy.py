@@ -32,12 +32,12 @@ class DisclosureError(Exception):
 
 
 class DisclosurePolicy(BaseModel):
-    """How much is withheld and rounded on every way out. Group size and rounding can be set stricter than the default, never laxer."""
+    """How much is withheld and rounded on every way out. The group size can be raised, never lowered."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     minimum_group_size: int = Field(5, ge=5, le=100, description="Groups of fewer people are withheld. It can be raised, not lowered.")
-    rounding_base: int = Field(5, ge=5, le=100, description="Counts are rounded to the nearest multiple. It can be raised, not lowered.")
+    rounding_base: int = Field(5, ge=1, le=100, description="Counts are rounded to the nearest multiple; 1 does not round.")
     ratio_digits: int = Field(2, ge=1, le=2, description="Digits kept of shares, scores and estimates. It can be lowered, not raised.")
 
     @property

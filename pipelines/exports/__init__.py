@@ -5,7 +5,6 @@ It is written beside and renamed, so whoever looks sees a whole export or the on
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -132,7 +131,7 @@ def _point(link: Path, name: str) -> None:
     """Make `latest` name another folder, at once."""
     beside = link.with_name(f".{link.name}.next")
     beside.unlink(missing_ok=True)
-    os.symlink(name, beside, target_is_directory=True)
+    beside.symlink_to(name, target_is_directory=True)
     beside.replace(link)
 
 

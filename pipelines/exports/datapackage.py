@@ -49,6 +49,8 @@ def _resource(allowed: Release, folder: Path, path: Path) -> dict[str, Any]:
     kind = path.suffix.removeprefix(".")
     resource: dict[str, Any] = {
         "name": path.name.lower().replace("_", "-").replace(".", "-"),
+        # only CSV files are read as tables by Frictionless tools; the others are files with a size and a hash
+        "type": "table" if kind == "csv" else "file",
         "path": path.relative_to(folder).as_posix(),
         "format": kind,
         "mediatype": _MEDIA[path.suffix],

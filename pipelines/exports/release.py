@@ -13,6 +13,7 @@ from typing import Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from connectors.errors import UserError
@@ -121,7 +122,8 @@ def _may_leave(spec: ReleasedTable) -> bool:
 def _documentation(connection: duckdb.DuckDBPyConnection) -> dict[str, ReleasedTable]:
     columns: dict[str, list[ReleasedColumn]] = {}
     for schema, table, *column in connection.execute(
-        "select table_schema, table_name, column_name, unit, description from metrics.catalog_column order by table_schema, table_name, position"
+        "select table_schema, table_name, column_name, unit, description from metrics.catalog_column "
+        "order by table_schema, table_name, position"
     ).fetchall():
         columns.setdefault(f"{schema}.{table}", []).append(ReleasedColumn(*column))
     found = {}
@@ -148,4 +150,11 @@ def _documentation(connection: duckdb.DuckDBPyConnection) -> dict[str, ReleasedT
 def _read(connection: duckdb.DuckDBPyConnection, spec: ReleasedTable) -> pa.Table:
     listed = ", ".join(f'"{column.name}"' for column in spec.columns)
     order = ", ".join(f'"{column}"' for column in spec.grain) or "all"
-    return connection.sql(f'select {listed} from {spec.schema}."{spec.name}" order by {order}').to_arrow_table()
+    table = connection.sql(f'select {listed} from {spec.schema}."{spec.name}" order by {order}').to_arrow_table()
+    # neither JSON nor Excel knows infinity or not-a-number, and to a reader they say the same as an empty cell
+    columns = [_finite(values) if pa.types.is_floating(values.type) else values for values in table.columns]
+    return pa.table(columns, names=table.column_names)
+
+
+def _finite(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))

@@ -88,7 +88,7 @@ def test_nobody_is_not_a_small_group() -> None:
 
 def test_the_minimum_moves_only_upward() -> None:
     assert withheld(one(teams(nine=9, large=40), policy=DisclosurePolicy(minimum_group_size=10))) == {"nine"}
-    for laxer in ({"minimum_group_size": 4}, {"rounding_base": 4}, {"ratio_digits": 3}):
+    for laxer in ({"minimum_group_size": 4}, {"rounding_base": 0}, {"ratio_digits": 3}):
         with pytest.raises(ValidationError):
             DisclosurePolicy(**laxer)
 
@@ -119,7 +119,7 @@ def test_rounding_is_to_the_base_and_leaves_the_calendar_alone() -> None:
     assert row == {"team": "a", "person_count": 15, "day_count": 31, "observed_day_count": 29, "minutes": 12.3, "z": -1.24, WITHHELD: None}
 
 
-@given(st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=20), st.integers(5, 100))
+@given(st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=20), st.integers(1, 100))
 def test_rounding_goes_to_the_nearest_multiple(values: list[int], base: int) -> None:
     of = spec("x", "row", "row:text person_count:count change_count:count")
     table = pa.table({"row": [str(n) for n in range(len(values))], "person_count": [500] * len(values), "change_count": values})

@@ -1,0 +1,63 @@
+"""Published files for tests: tables written by hand, documented and published as real ones are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from metrics.parameters import Parameters
+from pipelines.catalog import Column, TableSpec, load_catalog
+from pipelines.publish import publish
+from pipelines.warehouse import Warehouse
+
+HOSTILE = ("<script>alert(1)</script>", '=HYPERLINK("http://example.invalid","x")')
+"""Team names that a browser or a spreadsheet would like to run."""
+
+
+def spec(name: str, grain: str, columns: str, *, schema: str = "metrics", is_restricted: bool = False, **texts: Any) -> TableSpec:
+    """A documented table; `columns` as `name:unit ...`."""
+    return TableSpec(
+        schema=schema,
+        name=name,
+        family="test",
+        path=Path(f"{name}.sql"),
+        body="",
+        description=texts.pop("description", f"What {name} holds."),
+        columns=tuple(Column(*each.split(":"), f"What {each} says.") for each in columns.split()),
+        grain=tuple(grain.split()),
+        is_restricted=is_restricted,
+        **texts,
+    )
+
+
+def published_file(path: Path, tables: Sequence[tuple[TableSpec, Sequence[Sequence[Any]]]], warehouse: Warehouse | None = None) -> Path:
+    """Publish tables given as rows, beside those that a built warehouse holds."""
+    own = warehouse is None
+    house = warehouse or Warehouse(None)
+    house.run("create schema if not exists core")
+    house.run("create schema if not exists metrics")
+    catalog: dict[str, TableSpec] = {}
+    if warehouse is None:
+        house.run("create table core.observation (medium varchar, date_from date, date_to date, day_count bigint)")
+        house.run("insert into core.observation values ('any', '2026-01-01', '2026-06-30', 181)")
+        catalog["core.observation"] = load_catalog()["core.observation"]
+        house.remember("build", "finished")
+    else:
+        catalog |= load_catalog()
+    for table, rows in tables:
+        house.run(f"create or replace table {table.full_name} ({', '.join(f'{c.name} {c.type}' for c in table.columns)})")
+        for row in rows:
+            house.run(f"insert into {table.full_name} values ({', '.join(f'${n}' for n in range(1, len(row) + 1))})", list(row))
+        catalog[table.full_name] = table
+    publish(house, path, Parameters(), catalog=catalog)
+    if own:
+        house.close()
+    return path
+
+
+def rows_of(table: pa.Table) -> list[Mapping[str, Any]]:
+    """A table's rows as dictionaries."""
+    return table.to_pylist()
