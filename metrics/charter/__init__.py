@@ -1,0 +1,1 @@
+"""How the relationships that leadership declared important are doing."""

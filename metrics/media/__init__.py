@@ -1,0 +1,1 @@
+"""What each medium does for relationships."""

@@ -1,0 +1,63 @@
+"""Variances that allow for people who are in many pairs.
+
+Two pairs that share a person are not independent. The variance of a sum over pairs then adds the products of the residuals
+of every two pairs with a person in common (Aronow, Samii, Assenova 2015, Political Analysis 23): the sum over people of
+squared sums, less what the sum over pairs counts twice.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse, stats
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Dyads:
+    """Who is in which row; a pair may have several rows (periods, spells).
+
+    Args:
+        a: Key of one person of each row.
+        b: Key of the other.
+    """
+
+    def __init__(self, a: Ints, b: Ints) -> None:
+        count = len(a)
+        people, codes = np.unique(np.concatenate([a, b]), return_inverse=True)
+        rows, ones = np.arange(count), np.ones(count)
+        low, high = np.minimum(codes[:count], codes[count:]), np.maximum(codes[:count], codes[count:])
+        pairs, pair_codes = np.unique(low * np.int64(max(len(people), 1)) + high, return_inverse=True)
+        self.person_count = len(people)
+        self.pair_count = len(pairs)
+        self._by_person = sparse.csr_array((np.tile(ones, 2), (codes, np.tile(rows, 2))), shape=(len(people), count))
+        self._by_pair = sparse.csr_array((ones, (pair_codes, rows)), shape=(len(pairs), count))
+
+    def covariance(self, scores: Floats) -> Floats:
+        """The k x k covariance of the column sums of `scores` (rows x k), at least that of independent pairs on its diagonal."""
+        person: Floats = np.asarray(self._by_person @ scores, dtype=np.float64)
+        pair: Floats = np.asarray(self._by_pair @ scores, dtype=np.float64)
+        independent: Floats = pair.T @ pair
+        shared: Floats = (person.T @ person - independent) * (self.person_count / max(self.person_count - 1, 1))
+        # the estimate is not always positive; where shared people would narrow an interval they are passed over
+        widened = np.sqrt(np.maximum(np.diag(shared), np.diag(independent)) / np.maximum(np.diag(shared), 1e-300))
+        is_sound = bool(np.all(np.diag(shared) > 0)) and float(np.linalg.eigvalsh(shared).min()) > -1e-9 * float(np.trace(shared))
+        return np.asarray(shared * np.outer(widened, widened) if is_sound else independent, dtype=np.float64)
+
+    def variance(self, scores: Floats) -> float:
+        """The variance of the sum of one score a row."""
+        return float(self.covariance(scores[:, None])[0, 0])
+
+    def quantile(self, confidence: float) -> float:
+        """Student's quantile with as many degrees of freedom as people, less one."""
+        return float(stats.t.ppf(0.5 + confidence / 2, max(self.person_count - 1, 1)))
+
+
+def ratio_interval(ratio: float, variance: float, count: int, quantile: float) -> tuple[float, float]:
+    """Wilson's interval of a share of `count` rows whose variance is `variance`: the count is cut down to match it."""
+    inner = 0 < ratio < 1 and variance > 0
+    n = min(count, ratio * (1 - ratio) / variance) if inner else count
+    square = quantile**2
+    middle, half = ratio + square / (2 * n), quantile * np.sqrt(ratio * (1 - ratio) / n + square / (4 * n * n))
+    return max(0.0, float((middle - half) / (1 + square / n))), min(1.0, float((middle + half) / (1 + square / n)))

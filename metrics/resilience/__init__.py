@@ -1,0 +1,1 @@
+"""How well the web of relationships stands losses, and lets knowledge travel."""
