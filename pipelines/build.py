@@ -112,7 +112,7 @@ class _Build:
     def run(self, as_of: date | None) -> BuildReport:
         warehouse = self.warehouse
         last = warehouse.value(
-            f"select least(max({local_date('occurred_at')}), current_date) from raw.interaction",
+            f"select case when count(*) > 0 then least(max({local_date('occurred_at')}), current_date) end from raw.interaction",
             {"time_zone": self.parameters.time_zone},  # type: ignore[arg-type]
         )
         if as_of is not None and last is not None:
@@ -166,9 +166,9 @@ class _Build:
         return "/".join(str(part) for part in parts)
 
     def _set_variables(self) -> None:
-        values: dict[str, Any] = {**self.parameters.model_dump(), "as_of": self.report.as_of}
-        for name, value in values.items():
+        for name, value in self.parameters.model_dump().items():
             self._set(name, list(value) if isinstance(value, tuple) else value)
+        self.warehouse.run("set variable as_of = cast($1 as date)", [self.report.as_of])
 
     def _set(self, name: str, value: Any) -> None:
         kind = {date: "date", datetime: "timestamp"}.get(type(value))

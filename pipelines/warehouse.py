@@ -252,7 +252,11 @@ class Warehouse:
             self.run(
                 "insert into raw.interaction select * exclude (stored_at, stored_thread_key, is_stored) from delta order by occurred_at"
             )
-            self._touch("select occurred_at as touched_at, thread_key from delta union all select stored_at, stored_thread_key from delta")
+            # a message may open a thread whose replies were stored before it: both keys are noted
+            self._touch(
+                "select occurred_at as touched_at, unnest([thread_key, interaction_key]) as thread_key from delta "
+                "union all select stored_at, stored_thread_key from delta"
+            )
         self.run("drop table landed")
         return changed
 
@@ -275,7 +279,7 @@ class Warehouse:
                 "update raw.interaction as t set exclusion = 'deleted', participants = [] "
                 "where exists (select 1 from delta as s where s.source = t.source and s.interaction_key = t.interaction_key)"
             )
-            self._touch("select occurred_at as touched_at, thread_key from delta")
+            self._touch("select occurred_at as touched_at, unnest([thread_key, interaction_key]) as thread_key from delta")
         return deleted
 
     def delete_before(self, retention_days: int) -> dict[str, int]:
