@@ -5,8 +5,8 @@ documented columns, by these conventions:
 
 - **Restricted** tables (`restricted: yes`), and any table with a column of unit `key`, `keys` or `id`, are refused: an error, not a filter.
 - **Dimensions** are the columns of `grain`. The value `any` or `all`, or an empty one, is the total over that dimension.
-  `panel_kind` and `panel_start` are one dimension; the panel `all` is its total. `team_a` and `team_b` are values of the
-  same dimension `team`.
+  `panel_kind` and `panel_start` are one dimension; the panel `all` is its total. `grouping` and `level` are one, the one that
+  `grouping` names. `team_a_person_count` is a figure about a value of the dimension `team`.
 - **Guards** say how many people a row is about: columns `person_count` and `<anything>_person_count`. A row whose guard is 1
   to `minimum_group_size - 1` is withheld, all of it but its dimensions; 0 is nobody and is shown. `<dimension>_person_count`
   (`team_a_person_count`) counts the people of that dimension's value, so it is one and the same figure in every row and table that

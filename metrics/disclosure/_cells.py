@@ -101,6 +101,21 @@ def _panel(kind: pa.ChunkedArray, start: pa.ChunkedArray) -> _Dimension:
     return _Dimension(("panel_kind", "panel_start"), np.where(pattern > 0, mixed, np.uint64(0)), pattern, patterns)
 
 
+def _grouped(grouping: pa.ChunkedArray, level: pa.ChunkedArray) -> _Dimension:
+    """`grouping` and `level` as the dimension that `grouping` names: grouping medium, level email is the value email of medium."""
+    grouping_codes, groupings = _values_of(grouping)
+    level_codes, levels = _values_of(level)
+    patterns = ("", *(str(each) for each in groupings))
+    pattern = np.array([0 if each is None or each in TOTALS else number for number, each in enumerate(groupings, 1)], np.int64)[
+        grouping_codes
+    ]
+    pairs = np.unique(np.column_stack([grouping_codes, level_codes]), axis=0)
+    hashes = np.zeros((len(groupings), len(levels)), np.uint64)
+    for one, other in pairs:
+        hashes[one, other] = _hash(str(groupings[one]), str(levels[other]))
+    return _Dimension(("grouping", "level"), np.where(pattern > 0, hashes[grouping_codes, level_codes], np.uint64(0)), pattern, patterns)
+
+
 def dimensions_of(table: pa.Table, roles: Roles) -> list[_Dimension]:
     """The dimensions of a table's rows."""
     columns = list(roles.dimensions)
@@ -108,6 +123,9 @@ def dimensions_of(table: pa.Table, roles: Roles) -> list[_Dimension]:
     if {"panel_kind", "panel_start"} <= set(columns):
         found.append(_panel(table["panel_kind"], table["panel_start"]))
         columns = [column for column in columns if column not in ("panel_kind", "panel_start")]
+    if {"grouping", "level"} <= set(columns):
+        found.append(_grouped(table["grouping"], table["level"]))
+        columns = [column for column in columns if column not in ("grouping", "level")]
     for column in columns:
         # both sides of a pair of teams are told apart inside the pair, and are the same team where one stands alone
         found.append(_dimension(column, table[column], column))

@@ -240,6 +240,23 @@ def test_people_counted_once_over_media_bound_a_withheld_medium() -> None:
     assert_protected(outcome)
 
 
+def test_a_grouping_and_its_level_are_one_dimension_with_its_total() -> None:
+    of = spec("curve", "grouping level age_days", "grouping:text level:text age_days:days person_count:count survival_ratio:ratio")
+    rows = [("all", "all", 60), ("external_kind", "own", 45), ("external_kind", "client", 12), ("external_kind", "supplier", 3)]
+    table = pa.table(
+        {
+            "grouping": [row[0] for row in rows],
+            "level": [row[1] for row in rows],
+            "age_days": [30.0] * 4,
+            "person_count": [row[2] for row in rows],
+            "survival_ratio": [0.5] * 4,
+        }
+    )
+    outcome = control({"metrics.curve": table}, {"metrics.curve": of})
+    assert withheld(outcome.tables["metrics.curve"], "level") == {"supplier", "client"}
+    assert_protected(outcome)
+
+
 def test_a_bridge_between_two_closed_patterns_is_found_by_the_attacker() -> None:
     # every line has two hidden cells, yet the one that joins the two squares follows from the others
     rows, columns = 4, 4
