@@ -5,18 +5,25 @@
 -- column: person_a_key | key | The person with the lesser key.
 -- column: person_b_key | key | The other person.
 -- column: spell_number | count | 1 for the pair's first tie, 2 and more for a tie that came back after it had ended.
--- column: stretch_number | count | 1 for the first observed stretch (time between two gaps of more than `short_gap_days`) in which the tie was seen, 2 for the next.
+-- column: stretch_number | count | 1 for the first observed stretch (time between two gaps of more than `short_gap_days`) in which the
+--   tie was seen, 2 for the next.
 --   Take stretch_number = 1 for one row a tie.
 -- column: stretch_count | count | In how many observed stretches the tie was seen.
--- column: first_date | date | First day of contact of the spell: age 0.
--- column: tie_date | date | The day on which it qualified as a tie: its `tie_active_days`th active day, or the first by which contact had gone both ways.
+-- column: first_date | date | First day of contact of the spell.
+-- column: tie_date | date | The day on which it qualified as a tie, from which its age is counted: its `tie_active_days`th active day,
+--   or the first by
+--   which contact had gone both ways.
 -- column: last_date | date | Last day of contact of the spell.
 -- column: active_days | count | Days with contact in the whole spell. Known only afterwards: never use it to explain how long the tie held.
--- column: has_ended | flag | Whether the tie is known to have ended: `silence_days` days without contact follow its last contact, all of them observed.
--- column: entry_age_days | days | Age at which the tie comes under observation in this stretch: when it qualified, or its first contact after a gap; empty if not at risk.
--- column: exit_age_days | days | Age at which it ended (through the day of its last contact) or at which it is last known to be alive; empty if not at risk.
+-- column: has_ended | flag | Whether the tie is known to have ended: `silence_days` days without contact follow its last contact, all
+--   of them observed.
+-- column: entry_age_days | days | Age at which the tie comes under observation in this stretch: 0, or that of its first contact after a
+--   gap; empty if not at risk.
+-- column: exit_age_days | days | Age at which it ended (through the day of its last contact) or at which it is last known to be alive;
+--   empty if not at risk.
 -- column: is_ended | flag | Whether it ended at exit_age_days; otherwise it was still alive then.
--- column: exit_reason | text | Why observation stopped: silence (it ended), gap (collection stopped), leaver (one of the two left), present (it is alive or too recent to tell).
+-- column: exit_reason | text | Why observation stopped: silence (it ended), gap (collection stopped), leaver (one of the two left),
+--   present (it is alive or too recent to tell).
 -- column: is_left_truncated | flag | Whether it began so soon after collection did that its true age is unknown.
 -- column: is_at_risk | flag | Whether this row counts in curves by age: its age is known and it was watched for at least a day.
 -- column: origin_medium | text | The medium of the first day: the one with most contacts, then the first by name.
@@ -27,7 +34,7 @@
 -- column: external_organisation | text | The other organisation; empty within the own one.
 -- column: team_a | text | The team of a on the first day.
 -- column: team_b | text | The team of b on that day.
--- column: landmark_age_days | days | Age when `landmark_days` have passed since the tie qualified: figures that use the columns below must count from there.
+-- column: landmark_age_days | days | `landmark_days`: figures that use the columns below must count from there.
 --   Empty where those days were not all observed.
 -- column: medium_mix | text | Kinds of media used within `landmark_days` of qualifying: chat, channel, email, meeting, joined by +.
 -- column: start_media | texts | The media used in that time.
@@ -35,48 +42,41 @@
 -- column: start_weight | weight | Weight of all contact in that time.
 -- column: start_is_mutual | flag | Whether contact had gone both ways by the end of that time.
 -- unique: person_a_key, person_b_key, spell_number, stretch_number
--- not_null: person_a_key, person_b_key, spell_number, stretch_number, first_date, tie_date, last_date, has_ended, is_ended, exit_reason, is_left_truncated, is_at_risk
+-- not_null: person_a_key, person_b_key, spell_number, stretch_number, first_date, tie_date, last_date, has_ended, is_ended,
+--   exit_reason, is_left_truncated, is_at_risk
 -- not_null: origin_medium, is_external
 -- assert: first_date <= tie_date and tie_date <= last_date
 -- assert: not is_at_risk or (entry_age_days < exit_age_days and not is_left_truncated)
 -- assert: not is_ended or has_ended
+-- caveat: Age is counted from the day on which a tie qualified, not from the first contact: counted from there, ends that crowd on the
+--   day of
+--   qualifying would fall on every age at which ties enter, and half-lives would come out far too short.
 -- caveat: An end is a silence, not a quarrel: two people who speak twice a year have many short ties here and not a long one.
--- caveat: Nothing is counted as an end because nobody was looking: time within `silence_days` of a gap, of the present or of someone's leaving tells of no end.
--- caveat: Gaps of up to `short_gap_days` are passed over: the days of silence before and after them are added up, those within them never count.
+-- caveat: Nothing is counted as an end because nobody was looking: time within `silence_days` of a gap, of the present or of someone's
+--   leaving tells of no end.
+-- caveat: Gaps of up to `short_gap_days` are passed over: the days of silence before and after them are added up, those within them
+--   never count.
 -- caveat: A tie seen on both sides of a gap is taken for the same one; within a long gap it may have ended and come back.
 -- caveat: Contacts after the day on which a person left are passed over.
--- reference: Miritello, Lara, Cebrian, Moro (2013), Limited communication capacity unveils strategies for human interaction, Scientific Reports 3, 1950.
+-- reference: Miritello, Lara, Cebrian, Moro (2013), Limited communication capacity unveils strategies for human interaction, Scientific
+--   Reports 3, 1950.
 -- reference: Navarro, Miritello, Canales, Moro (2017), Temporal patterns behind the strength of persistent ties, EPJ Data Science 6, 31.
 -- restricted: yes
-with parted as (
-    select
-        date_from, date_to,
-        coalesce(date_from - lag(date_to) over (order by date_from) - 1 > getvariable('short_gap_days'), true) as is_parted
-    from core.observation
-    where medium = 'any'
-),
-numbered as (
-    select date_from, date_to, sum(is_parted::int) over (order by date_from) as stretch_index from parted
-),
-stretch as (
-    -- across a short gap the count of silent days goes on; a longer one parts the time into stretches
-    select stretch_index, min(date_from) as date_from, max(date_to) as date_to from numbered group by stretch_index
-),
-counted as (
-    select c.date, n.date_from is not null as is_observed, count(n.date_from) over (order by c.date) as observed_count
-    from (select unnest(generate_series(min(date_from), getvariable('as_of'), interval 1 day))::date as date from numbered) as c
-    left join numbered as n on c.date between n.date_from and n.date_to
+with counted as (
+    select c.date, o.date_from is not null as is_observed, count(o.date_from) over (order by c.date) as observed_count
+    from (select unnest(generate_series(min(date_from), getvariable('as_of'), interval 1 day))::date as date from metrics.observed_stretch) as c
+    left join core.observation as o on o.medium = 'any' and c.date between o.date_from and o.date_to
 ),
 calendar as (
     -- observed_count: days observed up to and with this one; before_count: without it; known_date: the last day of contact that the silence
     -- from then to this day would make an end
     select
-        c.date, c.is_observed, c.observed_count, s.stretch_index, s.date_from, s.date_to,
+        c.date, c.observed_count, s.stretch_number as stretch_index, s.date_from, s.date_to,
         c.observed_count - c.is_observed::int as before_count,
         k.date as known_date,
         c.observed_count - c.is_observed::int - f.observed_count + 1 as stretch_before_count
     from counted as c
-    left join stretch as s on c.date between s.date_from and s.date_to
+    left join metrics.observed_stretch as s on c.date between s.date_from and s.date_to
     left join counted as f on f.date = s.date_from
     left join counted as k on k.is_observed and k.observed_count = c.observed_count - getvariable('silence_days') and k.date >= s.date_from
 ),
@@ -166,7 +166,7 @@ judged as (
         not t.is_left_truncated and coalesce(exit_date >= e.entry_date, false) as is_at_risk
     from tie as t
     join seen as e on e.person_a_key = t.person_a_key and e.person_b_key = t.person_b_key and e.run = t.run
-    left join stretch as s on s.stretch_index = e.stretch_index
+    left join metrics.observed_stretch as s on s.stretch_number = e.stretch_index
     left join calendar as u on u.date = least(s.date_to, t.left_on)
 ),
 opening as (
@@ -183,7 +183,7 @@ opening as (
 start as (
     select
         t.person_a_key, t.person_b_key, t.run,
-        any_value(t.tie_date - t.first_date + getvariable('landmark_days')) as landmark_age_days,
+        getvariable('landmark_days') as landmark_age_days,
         count(distinct d.date) filter (where d.date >= t.tie_date) as start_active_days,
         round(sum(d.ab_weight + d.ba_weight + d.co_weight) filter (where d.date >= t.tie_date), 9) as start_weight,
         bool_or(d.ab_count > 0) and bool_or(d.ba_count > 0) as start_is_mutual,
@@ -207,8 +207,8 @@ select
     j.last_date,
     j.active_days,
     bool_or(j.is_ended) over (partition by j.person_a_key, j.person_b_key, j.run) as has_ended,
-    case when j.is_at_risk then j.entry_date - j.first_date end as entry_age_days,
-    case when j.is_at_risk then j.exit_date - j.first_date + 1 end as exit_age_days,
+    case when j.is_at_risk then j.entry_date - j.tie_date end as entry_age_days,
+    case when j.is_at_risk then j.exit_date - j.tie_date + 1 end as exit_age_days,
     j.is_ended,
     j.exit_reason,
     j.is_left_truncated,
