@@ -49,6 +49,6 @@ def fit(x: Floats, y: Floats, steps: int = 50) -> Fit | None:
             return None
         if np.abs(step).max() < 1e-10:
             p = probability(x, beta)
-            inverse = np.linalg.inv(x.T @ (x * (p * (1 - p))[:, None]))
+            inverse = np.asarray(np.linalg.inv(x.T @ (x * (p * (1 - p))[:, None])), dtype=np.float64)
             return Fit(beta, inverse, x * (y - p)[:, None])
     return None
