@@ -282,6 +282,22 @@ class SlackClient:
                 return
             cursor = following
 
+    async def offset_pages(self, method: str, key: str, **parameters: object) -> AsyncIterator[list[Any]]:
+        """Give the lists under `key` of a Discovery method, which pages by an `offset` that each response states.
+
+        Raises:
+            As `call`.
+        """
+        offset: object = None
+        while True:
+            data = await self.call(method, offset=offset, **parameters)
+            found = data.get(key)
+            yield found if isinstance(found, list) else []
+            following = data.get("offset")
+            if not following or following == offset:
+                return
+            offset = following
+
 
 def next_cursor(data: Mapping[str, Any]) -> str | None:
     """Return the cursor of the page after a response, or None at the end."""

@@ -179,5 +179,4 @@ class People:
                     "is_guest": team is not None,
                 }
             )
-        self._unlisted.clear()
         return rows

@@ -39,6 +39,11 @@ class SlackSettings(BaseModel):
     sweep_nights: int = Field(
         default=28, ge=0, le=366, description="Each channel is read again whole, older threads too, every so many nights; 0 for never."
     )
+    retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="After how many days the workspace deletes messages by policy; what is gone for that reason is kept here.",
+    )
     include_archived: bool = Field(default=True, description="Whether archived channels are read (once, until nothing in them can change).")
     include_private_channels: bool = Field(default=True, description="Whether private channels are read.")
     include_group_dms: bool = Field(default=True, description="Whether group direct messages are read.")

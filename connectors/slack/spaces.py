@@ -21,7 +21,10 @@ class Conversation:
         space_key: Its pseudonym: `Pseudonymiser.key("slack:space", f"{team}:{channel}")`.
         medium: `slack_dm`, `slack_group_dm` or `slack_channel`.
         members: Everybody in it, for direct messages of both sizes; empty for channels.
-        team: The workspace that holds it, where an organisation-wide token has to say so.
+        peer: The other person of a direct message, where the API names them.
+        is_member: Whether the token's owner is in it, where the API tells.
+        team: The workspace that holds it, where a Discovery token has to say so.
+        is_discovered: Whether only the Discovery API reads it.
     """
 
     channel: str
@@ -32,7 +35,10 @@ class Conversation:
     is_archived: bool | None = None
     member_count: int | None = None
     members: tuple[str, ...] = ()
+    peer: str | None = None
+    is_member: bool | None = None
     team: str | None = None
+    is_discovered: bool = False
 
     def with_members(self, members: tuple[str, ...]) -> Conversation:
         """Return the same conversation with its members known."""
@@ -71,7 +77,9 @@ def parse(raw: Mapping[str, Any], pseudonyms: Pseudonymiser, team: str, *, mediu
     is_direct = medium != "slack_channel"
     count = raw.get("num_members")
     if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 2**31:
-        count = len(members) or None
+        name = raw.get("name")
+        # the API does not count the members of a group direct message, but its name lists them: mpdm-a--b--c-1
+        count = len(members) or (name.count("--") + 1 if medium == "slack_group_dm" and isinstance(name, str) and "--" in name else None)
     return Conversation(
         channel=channel,
         space_key=pseudonyms.key("slack:space", f"{team}:{channel}"),
@@ -81,8 +89,21 @@ def parse(raw: Mapping[str, Any], pseudonyms: Pseudonymiser, team: str, *, mediu
         is_archived=_flag(raw.get("is_archived")),
         member_count=2 if medium == "slack_dm" else count,
         members=members if is_direct else (),
-        team=raw["context_team_id"] if is_id(raw.get("context_team_id")) else None,
+        peer=raw["user"] if is_id(raw.get("user")) else None,
+        is_member=_flag(raw.get("is_member")),
+        team=_team(raw),
     )
+
+
+def _team(raw: Mapping[str, Any]) -> str | None:
+    for value in (raw.get("context_team_id"), raw.get("team"), raw.get("team_id"), *_list(raw.get("teams")), *_list(raw.get("team_ids"))):
+        if is_id(value):
+            return value
+    return None
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _flag(value: object) -> bool | None:

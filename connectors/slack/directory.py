@@ -1,0 +1,333 @@
+"""Who and what is in the workspace: accounts, user groups and conversations, read anew each night."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any, Final
+
+from connectors.errors import UserError
+from connectors.pseudonyms import Pseudonymiser
+from connectors.slack import spaces
+from connectors.slack.client import SlackClient, SlackError, SlackUnavailableError
+from connectors.slack.people import People, is_id
+from connectors.slack.settings import SlackSettings
+from connectors.slack.spaces import Conversation
+
+Rows = dict[str, list[dict[str, Any]]]
+ACCOUNT_CURSOR: Final = "account:"
+_PAGE: Final = 200
+_CONVERSATION_PAGE: Final = 999
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One type of conversation: what the API calls it, and which setting turns it off."""
+
+    name: str
+    medium: str
+    discovery: str
+    setting: str | None
+    unit: str | None
+
+
+KINDS: Final = (
+    _Kind("public_channel", "slack_channel", "only_public", None, None),
+    _Kind("private_channel", "slack_channel", "only_private", "include_private_channels", "private_channels"),
+    _Kind("mpim", "slack_group_dm", "only_mpim", "include_group_dms", None),
+    _Kind("im", "slack_dm", "only_im", "include_dms", None),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What signing in says.
+
+    Attributes:
+        team: The id that keys are built with: the workspace's, or the organisation's for an organisation-wide app.
+        own_teams: Ids under which the own organisation's people appear.
+        scopes: The token's scopes; empty where Slack did not say.
+        is_bot: Whether the token is a bot's: it reads only conversations that it is in.
+        user: The token's own user.
+        is_organisation: Whether the app is installed for a whole Enterprise organisation.
+    """
+
+    team: str
+    own_teams: frozenset[str]
+    scopes: frozenset[str]
+    is_bot: bool
+    user: str | None
+    is_organisation: bool
+
+    @property
+    def has_discovery(self) -> bool:
+        """Whether the token may read every conversation through the Discovery API."""
+        return "discovery:read" in self.scopes
+
+
+async def sign_in(client: SlackClient) -> Workspace:
+    """Sign in and return what Slack says of the token.
+
+    Raises:
+        UserError: If the token is refused, or what answers is not Slack.
+    """
+    try:
+        data, headers = await client.call_with_headers("auth.test")
+    except SlackError as error:
+        raise UserError(
+            f"slack.token: Slack does not accept it ({error.code}); put the token of your installed app in the setting"
+        ) from None
+    team, enterprise = data.get("team_id"), data.get("enterprise_id")
+    is_organisation = data.get("is_enterprise_install") is True and is_id(enterprise)
+    home = enterprise if is_organisation else team
+    if not is_id(home):
+        raise UserError("slack.base_url: what answers there does not say which workspace it is; is it Slack's Web API?")
+    granted = headers.get("X-OAuth-Scopes") or ""
+    return Workspace(
+        team=home,
+        own_teams=frozenset(name for name in (team, enterprise) if is_id(name)),
+        scopes=frozenset(scope.strip() for scope in granted.split(",") if scope.strip()),
+        is_bot=bool(data.get("bot_id")),
+        user=data["user_id"] if is_id(data.get("user_id")) else None,
+        is_organisation=is_organisation,
+    )
+
+
+class Directory:
+    """The workspace's accounts, user groups and conversations.
+
+    Attributes:
+        people: The accounts, for the parser.
+        usergroups: User group id -> its members' ids.
+        conversations: What will be read.
+        coverage: What could not be read and why, as `coverage` rows.
+    """
+
+    def __init__(
+        self, client: SlackClient, workspace: Workspace, settings: SlackSettings, pseudonyms: Pseudonymiser, span: tuple[date, date]
+    ) -> None:
+        self.people = People(pseudonyms, workspace.team, own_domains=settings.own_domains, opted_out=settings.opted_out)
+        self.people.own_teams |= workspace.own_teams
+        self.usergroups: dict[str, tuple[str, ...]] = {}
+        self.conversations: list[Conversation] = []
+        self.coverage: list[dict[str, Any]] = []
+        self._client = client
+        self._workspace = workspace
+        self._settings = settings
+        self._pseudonyms = pseudonyms
+        self._span = span
+        self._teams: tuple[str | None, ...] = (settings.team_id,)
+
+    async def read(self) -> AsyncIterator[Rows]:
+        """Yield account and space rows, page by page; afterwards the attributes are filled."""
+        await self._read_teams()
+        async for rows in self._read_users():
+            yield rows
+        await self._read_usergroups()
+        async for rows in self._read_conversations():
+            yield rows
+        self.coverage.append(self._covered("huddles", "slack_huddle", "partial", "participants_incomplete"))
+
+    # -- the organisation ---------------------------------------------------------------------------------------------
+
+    async def _read_teams(self) -> None:
+        try:
+            about = (await self._client.call("team.info", team=self._settings.team_id)).get("team")
+            if isinstance(about, dict):
+                self.people.own_teams.update(name for name in (about.get("id"), about.get("enterprise_id")) if is_id(name))
+        except SlackError as error:
+            self._uncovered("team", None, error.code)
+        if self._workspace.is_organisation:
+            try:
+                teams = [
+                    team["id"] async for page in self._client.pages("auth.teams.list", "teams", limit=_PAGE) for team in _objects(page)
+                ]
+                self.people.own_teams.update(teams)
+                if self._settings.team_id is None and teams:
+                    self._teams = tuple(teams)
+            except SlackError as error:
+                self._uncovered("teams", None, error.code)
+        try:
+            async for page in self._client.pages("team.externalTeams.list", "organizations", limit=_PAGE):
+                for organisation in page:
+                    if isinstance(organisation, dict) and is_id(organisation.get("team_id")):
+                        self.people.own_teams.discard(organisation["team_id"])
+        except SlackError as error:
+            self._uncovered("external_teams", None, error.code)
+        self.people.own_teams.add(self._workspace.team)
+
+    # -- people -------------------------------------------------------------------------------------------------------
+
+    async def _read_users(self) -> AsyncIterator[Rows]:
+        try:
+            for team in self._teams:
+                async for page in self._client.pages("users.list", "members", limit=_PAGE, team_id=team):
+                    yield {"account": self._listed(page)}
+            if self._workspace.has_discovery and self._settings.use_discovery:
+                async for page in self._client.offset_pages("discovery.users.list", "users", limit=_PAGE, include_deleted=1):
+                    yield {"account": self._listed(page)}
+        except SlackError as error:
+            self._uncovered("users", None, error.code)
+
+    def _listed(self, page: Iterable[object]) -> list[dict[str, Any]]:
+        rows, refused = self.people.listed(page)
+        if refused:
+            self._uncovered("malformed_users", None, "malformed")
+        return rows
+
+    async def _read_usergroups(self) -> None:
+        try:
+            for team in self._teams:
+                data = await self._client.call("usergroups.list", include_users=1, include_disabled=1, team_id=team)
+                for group in _objects(data.get("usergroups")):
+                    users = group.get("users")
+                    if isinstance(users, list):
+                        self.usergroups[group["id"]] = tuple(user for user in users if is_id(user))
+        except SlackError as error:
+            self._uncovered("usergroups", None, error.code)
+
+    async def resolve(self, users: Iterable[str], today: date) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        """Return account rows of ids that the directory does not list, asking Slack for each, and cursors that say when."""
+        rows: list[dict[str, Any]] = []
+        cursors: dict[str, str] = {}
+        for user in users:
+            found: list[dict[str, Any]] = []
+            is_answered = True
+            if user[0] in "UW" and user not in self.people.bots:
+                try:
+                    about = (await self._client.call("users.info", user=user)).get("user")
+                    found, _ = self.people.listed([about])
+                except SlackError:
+                    pass  # not visible to this token: what messages tell of them has to do
+                except SlackUnavailableError:
+                    is_answered = False
+            found = found or self.people.unlisted_records([user])
+            rows += found
+            for row in found if is_answered else ():
+                cursors[f"{ACCOUNT_CURSOR}{row['account_key']}"] = f"{today.isoformat()}|{row.get('person_id') or ''}"
+        return rows, cursors
+
+    def remember(self, cursors: Mapping[str, str], today: date) -> None:
+        """Take over which outside people were recorded lately, and need not be asked for again."""
+        oldest = (today - timedelta(days=self._settings.account_refresh_days)).isoformat()
+        for name, value in cursors.items():
+            day, _, person_id = value.partition("|")
+            key = int(name.removeprefix(ACCOUNT_CURSOR))
+            if person_id and person_id in self._settings.opted_out:
+                self.people.opted_out.add(key)
+            if day > oldest:
+                self.people.know([key])
+
+    # -- conversations ------------------------------------------------------------------------------------------------
+
+    async def _read_conversations(self) -> AsyncIterator[Rows]:
+        found: dict[str, Conversation] = {}
+        for kind in KINDS:
+            unit = kind.unit or "all"
+            if kind.setting is not None and not getattr(self._settings, kind.setting):
+                self._uncovered(unit, kind.medium, "excluded_by_settings")
+                continue
+            async for rows in self._read_kind(kind, found):
+                yield rows
+        self.conversations = [conversation for conversation in found.values() if self._is_wanted(conversation)]
+        if not self._reads_all_direct_messages:
+            for medium in ("slack_dm", "slack_group_dm"):
+                self.coverage.append(self._covered("others", medium, "partial", "own_conversations_only"))
+
+    @property
+    def _reads_all_direct_messages(self) -> bool:
+        return self._workspace.has_discovery and self._settings.use_discovery
+
+    async def _read_kind(self, kind: _Kind, found: dict[str, Conversation]) -> AsyncIterator[Rows]:
+        is_discovering = self._reads_all_direct_messages
+        try:
+            for team in self._teams:
+                async for page in self._client.pages(
+                    "conversations.list",
+                    "channels",
+                    types=kind.name,
+                    limit=_CONVERSATION_PAGE,
+                    exclude_archived=None if self._settings.include_archived else 1,
+                    team_id=team,
+                ):
+                    yield {"space": self._take(page, kind, found, is_discovered=False)}
+        except SlackError as error:
+            if not is_discovering:
+                self._uncovered(kind.unit or "all", kind.medium, error.code)
+        if is_discovering:
+            try:
+                pages = self._client.offset_pages(
+                    "discovery.conversations.list", "channels", limit=_CONVERSATION_PAGE, **{kind.discovery: 1}
+                )
+                async for page in pages:
+                    yield {"space": self._take(page, kind, found, is_discovered=True)}
+            except SlackError as error:
+                self._uncovered(kind.unit or "all", kind.medium, error.code)
+
+    def _take(self, page: Iterable[object], kind: _Kind, found: dict[str, Conversation], *, is_discovered: bool) -> list[dict[str, Any]]:
+        rows = []
+        for raw in page:
+            conversation = spaces.parse(raw, self._pseudonyms, self._workspace.team, medium=kind.medium) if isinstance(raw, dict) else None
+            if conversation is None:
+                self._uncovered("malformed_conversations", kind.medium, "malformed")
+                continue
+            if conversation.channel in found:
+                continue
+            if conversation.is_private is None:
+                conversation = replace(conversation, is_private=kind.name != "public_channel")
+            if kind.medium == "slack_dm" and conversation.peer is not None and self._workspace.user is not None and not is_discovered:
+                conversation = replace(conversation, members=tuple(dict.fromkeys((self._workspace.user, conversation.peer))))
+            found[conversation.channel] = replace(conversation, is_discovered=is_discovered)
+            rows.append(conversation.record())
+        return rows
+
+    def _is_wanted(self, conversation: Conversation) -> bool:
+        settings = self._settings
+        if settings.include_channels and conversation.channel not in settings.include_channels:
+            return False
+        return conversation.channel not in settings.exclude_channels
+
+    async def members(self, conversation: Conversation) -> Conversation:
+        """Return a direct message of either size with its members; channels and those known already as they are."""
+        if conversation.medium == "slack_channel" or conversation.members:
+            return conversation
+        members: dict[str, None] = {}
+        if conversation.is_discovered:
+            pages = self._client.offset_pages(
+                "discovery.conversations.members", "members", channel=conversation.channel, team=conversation.team, limit=_CONVERSATION_PAGE
+            )
+        else:
+            pages = self._client.pages("conversations.members", "members", channel=conversation.channel, limit=_CONVERSATION_PAGE)
+        async for page in pages:
+            for member in page:
+                name = member.get("id") if isinstance(member, dict) else member
+                if is_id(name):
+                    members[name] = None
+        return replace(conversation, members=tuple(members))
+
+    # -- coverage -----------------------------------------------------------------------------------------------------
+
+    def _covered(self, unit: str, medium: str | None, status: str, reason: str) -> dict[str, Any]:
+        return {
+            "stream": "messages" if medium else "directory",
+            "unit_key": 0 if unit == "all" else self._pseudonyms.key("slack:unit", unit if medium is None else f"{medium}:{unit}"),
+            "medium": medium,
+            "date_from": self._span[0],
+            "date_to": self._span[1],
+            "status": status,
+            "reason": reason,
+        }
+
+    def _uncovered(self, unit: str, medium: str | None, reason: str) -> None:
+        row = self._covered(unit, medium, "missing", reason)
+        if row not in self.coverage:
+            self.coverage.append(row)
+
+
+def _objects(values: object) -> Iterable[dict[str, Any]]:
+    """Give those values that are objects with an id."""
+    if isinstance(values, list):
+        for value in values:
+            if isinstance(value, dict) and is_id(value.get("id")):
+                yield value
