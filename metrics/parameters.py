@@ -71,3 +71,8 @@ class Parameters(BaseModel):
         le=1,
         description="A relationship hangs on one (or two) people when they carry at least this share of its contact on one side.",
     )
+    minimum_pairs: int = Field(
+        10, ge=3, description="Reciprocity, cross-team share and the like get an interval and a null only where this many pairs are in contact."
+    )
+    bridge_lookback_days: int = Field(180, ge=14, description="Whether a pair is a bridge is judged from contact in this many days.")
+    bridge_horizon_days: int = Field(90, ge=7, description="Within how many days after that a pair must be in contact again to count as kept.")
