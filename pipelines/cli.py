@@ -254,10 +254,10 @@ def dictionary(settings: Annotated[bool, typer.Option("--settings", help="Print 
 
 def _tell(report: Any) -> None:
     typer.echo(f"{report.source}: {report.interaction_count:,} interactions read, {report.changed_count:,} new or changed.")
+    for label, counts in (("quarantined", report.quarantined), ("not observed", report.missing)):
+        for reason, count in sorted(counts.items()):
+            typer.echo(f"  {label}: {count:,} ({reason})", err=True)
     if report.has_gaps:
-        for label, counts in (("quarantined", report.quarantined), ("not readable", report.missing)):
-            for reason, count in sorted(counts.items()):
-                typer.echo(f"  {label}: {count:,} ({reason})", err=True)
         raise typer.Exit(DONE_WITH_GAPS)
 
 
@@ -267,6 +267,8 @@ def _day(moment: datetime | None) -> date | None:
 
 def run(command: Callable[[], Any]) -> int:
     """Run a command and return its exit code: a user's error becomes one line, anything else a traceback without values."""
+    # everything perdure writes is for its owner alone
+    os.umask(0o077)
     try:
         command()
     except SystemExit as ended:

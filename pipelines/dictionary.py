@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pipelines.catalog import TableSpec, load_catalog
 from pipelines.settings import setting_rows
@@ -36,8 +37,18 @@ def data_dictionary(catalog: Mapping[str, TableSpec] | None = None) -> str:
 
 def settings_table() -> str:
     """Return every setting with its default and meaning as a Markdown table."""
-    rows = [f"| `{name}` | {_cell(default)} | {_cell(description)} |" for name, default, description in setting_rows()]
+    rows = [f"| `{name}` | {_cell(_shown(default))} | {_cell(description)} |" for name, default, description in setting_rows()]
     return "\n".join(["| Setting | Default | Meaning |", "|---|---|---|", *rows])
+
+
+def _shown(default: Any) -> str:
+    if default is ...:
+        return "required"
+    if default is None or default in ((), frozenset(), {}, ""):
+        return ""
+    if isinstance(default, tuple | frozenset):
+        return ", ".join(sorted(str(part) for part in default))
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def _cell(text: str) -> str:

@@ -66,7 +66,7 @@ def publish_task(home: str) -> dict[str, Any]:
 def export_task(home: str) -> dict[str, Any]:
     """Write leadership's export, through disclosure control."""
     done = night.export_stage(*_open(home))
-    return {"folder": done.folder.name, "files": done.file_count, "suppressed": done.suppressed_cell_count}
+    return {"folder": done.folder.name, "tables": done.table_count, "suppressed": done.suppressed_cell_count}
 
 
 @flow(name="nightly", persist_result=False)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from pipelines.home import Home
 from pipelines.keys import VARIABLE, create_key_file
 from pipelines.settings import setting_rows
 
 _HEAD = """\
-# Settings of perdure. Every setting is here with its default and its meaning; remove the `#` to change one.
+# Settings of perdure. Every setting is here with its default and its meaning; to change one, remove the `#`
+# before it and before its [section].
 # Environment variables win over this file: PERDURE_MEASURE__TIME_ZONE sets measure.time_zone.
 """
 
@@ -30,20 +32,23 @@ def initialise(home: Home) -> list[str]:
 def settings_template() -> str:
     """Return a settings file with every setting as a comment."""
     lines = [_HEAD]
-    section = None
-    for name, default, description in sorted(setting_rows(), key=lambda row: row[0].count(".") > 0):
+    section = ""
+    for name, default, description in sorted(setting_rows(), key=lambda row: "." in row[0]):
         place, _, key = name.rpartition(".")
         if place != section:
             section = place
-            header = f"[[{place[:-2]}]]" if place.endswith("[]") else f"[{place}]"
-            lines += ["", f"# {header}" if place.endswith("[]") else header] if place else []
+            lines += ["", f"# [[{place[:-2]}]]" if place.endswith("[]") else f"# [{place}]"]
         lines += [f"# {description}", f"# {key} = {_toml(default)}"]
     return "\n".join(lines) + "\n"
 
 
-def _toml(default: str) -> str:
-    if default in ("none", "required"):
+def _toml(default: Any) -> str:
+    if default is ... or default is None:
         return '"..."'
-    if default in ("true", "false") or default.replace(".", "", 1).isdigit():
-        return default
-    return f'"{default}"'
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, tuple | frozenset):
+        return "[" + ", ".join(_toml(part) for part in sorted(default)) + "]"
+    if isinstance(default, dict):
+        return "{}"
+    return str(default) if isinstance(default, int | float) else f'"{default}"'

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from connectors.errors import UserError
@@ -179,15 +179,18 @@ def _refuse_unknown_variables() -> None:
                 raise UserError(f"{name}: unknown environment variable{hint}")
 
 
-def setting_rows(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield every setting as (name, default, description), for documentation and for the hint at the nearest name."""
+def setting_rows(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Yield every setting as (name, default, description), for documentation and for the hint at the nearest name.
+
+    The default of a setting that must be given is `...`.
+    """
     for name, info in model.model_fields.items():
         inner = _model_in(info.annotation)
         listed = get_origin(info.annotation) is tuple
         if inner is not None:
             yield from setting_rows(inner, f"{prefix}{name}{'[]' if listed else ''}.")
         else:
-            default = "required" if info.is_required() else _shown(info.get_default(call_default_factory=True))
+            default = ... if info.is_required() else info.get_default(call_default_factory=True)
             yield f"{prefix}{name}", default, info.description or ""
 
 
@@ -196,14 +199,6 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
     return None
-
-
-def _shown(value: Any) -> str:
-    if value is None or isinstance(value, SecretStr):
-        return "none"
-    if isinstance(value, tuple):
-        return ", ".join(str(part) for part in value) or "none"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class _Relationship(_Section):

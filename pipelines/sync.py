@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from connectors import events_file
 from connectors.errors import UserError
@@ -21,6 +21,10 @@ from pipelines.warehouse import Warehouse
 
 SERVICES: Final[Mapping[str, Callable[..., AsyncIterator[Batch]]]] = {}
 """The services that a night reads: settings section -> the connector's `fetch`."""
+
+
+NOT_A_FAULT: Final = frozenset({"not_in_export", "participants_incomplete"})
+"""Reasons of coverage that say what a source never holds, rather than what could not be read this time."""
 
 
 @dataclass(slots=True)
@@ -43,8 +47,8 @@ class SyncReport:
 
     @property
     def has_gaps(self) -> bool:
-        """Whether something that was to be read could not be."""
-        return bool(self.quarantined or self.missing)
+        """Whether something that was to be read could not be. What a file's layout never holds is no fault of the run."""
+        return bool(set(self.missing) - NOT_A_FAULT)
 
     def add(self, batch: Batch, interactions: int, changed: int) -> None:
         """Count a stored batch."""
