@@ -72,7 +72,9 @@ async def check(settings: SlackSettings, *, client: SlackClient | None = None) -
     """
     try:
         async with AsyncExitStack() as stack:
-            return await _check(client or await stack.enter_async_context(SlackClient(settings)), settings)
+            if client is None:
+                client = await stack.enter_async_context(SlackClient(settings))
+            return await _check(client, settings)
     except SlackUnavailableError as error:
         reason = str(error)
     raise UserError(f"slack.base_url: Slack does not answer there ({reason}); is the address right, and the network open?")

@@ -63,8 +63,9 @@ async def fetch(
         SlackUnavailableError: If Slack did not answer for several conversations in a row.
     """
     async with AsyncExitStack() as stack:
-        opened = client or await stack.enter_async_context(SlackClient(settings))
-        run = _Run(opened, settings, pseudonyms, since, until, state)
+        if client is None:
+            client = await stack.enter_async_context(SlackClient(settings))
+        run = _Run(client, settings, pseudonyms, since, until, state)
         async for batch in await stack.enter_async_context(aclosing(run.batches())):
             yield batch
 
@@ -273,7 +274,7 @@ class _Run:
 
     async def _work(self, waiting: Iterator[_Task]) -> None:
         """Read conversations until none is left; whatever happens, say that it ended."""
-        error: Exception | None = None
+        ended = _Ended()
         try:
             sink = _Sink(self)
             for task in waiting:
@@ -281,11 +282,9 @@ class _Run:
                 sink.finished += 1
                 await sink.flush_if_full()
             await sink.flush()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as caught:
-            error = caught
-        await self.queue.put(_Ended(error))
+        except Exception as error:
+            ended = _Ended(error)
+        await self.queue.put(ended)
 
     async def _read_one(self, task: _Task, sink: _Sink) -> None:
         reader = ConversationReader(self.client, self.settings, self.until, sink, self.directory.members, self._ask)
