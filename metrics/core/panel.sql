@@ -31,8 +31,9 @@ select
     p.panel_start,
     p.panel_end,
     least(p.panel_end, b.last_date + 1) - p.panel_start as day_count,
-    coalesce(sum(greatest(least(p.panel_end, o.date_to + 1) - greatest(p.panel_start, o.date_from), 0)), 0) as observed_day_count,
-    coalesce(sum(greatest(least(p.panel_end, o.date_to + 1) - greatest(p.panel_start, o.date_from), 0)), 0) = p.panel_end - p.panel_start as is_complete
+    -- a panel that no stretch touches has no observed day (least and greatest pass over nulls)
+    coalesce(sum(least(p.panel_end, o.date_to + 1) - greatest(p.panel_start, o.date_from)) filter (where o.date_from is not null), 0) as observed_day_count,
+    observed_day_count = p.panel_end - p.panel_start as is_complete
 from bounded as p
 cross join bound as b
 left join core.observation as o on o.medium = 'any' and o.date_from < p.panel_end and o.date_to >= p.panel_start
