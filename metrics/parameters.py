@@ -76,3 +76,4 @@ class Parameters(BaseModel):
     )
     bridge_lookback_days: int = Field(180, ge=14, description="Whether a pair is a bridge is judged from contact in this many days.")
     bridge_horizon_days: int = Field(90, ge=7, description="Within how many days after that a pair must be in contact again to count as kept.")
+    newcomer_days: int = Field(90, ge=7, description="For how long after joining a person counts as a newcomer.")

@@ -1,0 +1,180 @@
+-- description: Of the pairs in contact, the share that is in contact again within `bridge_horizon_days`: bridges (nobody in contact with
+--   both) against embedded pairs, and pairs across teams and organisations against those within.
+-- question: Do the relationships that connect otherwise separate parts of the organisation fade faster than others?
+-- grain: cut_kind, cut_date, basis, grouping, level
+-- column: cut_kind | text | month (one first day of a month) or all (the latest twelve of them taken together).
+-- column: cut_date | date | The day on which the past ends and the future begins; for all the first of them, empty if there is none.
+-- column: basis | text | contact (every pair in contact in the past `bridge_lookback_days`) or tie (those with enough or mutual contact
+--   to be a tie).
+-- column: grouping | text | all, structure, team, team_structure or external.
+-- column: level | text | The group: bridge or embedded; cross_team or within_team; both joined; external or own.
+-- column: pair_count | count | Pairs; under all, pairs counted once for each day on which they were in contact before.
+-- column: person_count | count | People in them.
+-- column: kept_count | count | Pairs in contact again within the horizon.
+-- column: kept_ratio | ratio | kept / pairs.
+-- column: lower_ratio | ratio | Lower bound of its interval.
+-- column: upper_ratio | ratio | Upper bound.
+-- column: reason | text | Why the ratio is empty: not_observed (no day with past and future observed) or too_few (no pair of this kind).
+-- unique: cut_kind, cut_date, basis, grouping, level
+-- not_null: cut_kind, basis, grouping, level, pair_count, person_count, kept_count
+-- assert: kept_ratio between 0 and 1
+-- assert: lower_ratio <= kept_ratio + 1e-9 and kept_ratio <= upper_ratio + 1e-9
+-- assert: (kept_ratio is null) = (reason is not null)
+-- caveat: Bridges are mostly pairs of little contact, and little contact alone makes a pair fade: the difference is not the effect of
+--   being a bridge.
+-- caveat: Whether a pair is a bridge depends on whose contacts are collected: common contacts outside are not seen.
+-- caveat: The interval is Wilson's for as many independent pairs as these, which share people, are worth.
+-- reference: Burt (2002), Bridge decay, Social Networks 24.
+-- reference: Granovetter (1973), The strength of weak ties, American Journal of Sociology 78 (local bridges).
+with first_day as (
+    select unnest(generate_series(date_trunc('month', min(date_from))::date, getvariable('as_of'), interval 1 month))::date as cut_date
+    from metrics.observed_stretch
+),
+cut as (
+    select c.cut_date
+    from first_day as c
+    join metrics.observed_stretch as s
+        on s.date_from <= c.cut_date - getvariable('bridge_lookback_days') and s.date_to >= c.cut_date + getvariable('bridge_horizon_days') - 1
+    order by c.cut_date desc
+    limit 12
+),
+daily as (
+    select
+        person_a_key, person_b_key, date,
+        bool_or(ab_count > 0) as has_ab,
+        bool_or(ba_count > 0) as has_ba,
+        any_value(is_cross_team) as is_cross_team,
+        bool_or(is_external) as is_external
+    from core.pair_day
+    where ab_count + ba_count + co_count > 0 and date <= getvariable('as_of')
+        and date >= (select min(cut_date) from cut) - getvariable('bridge_lookback_days')
+    group by person_a_key, person_b_key, date
+),
+pair as (
+    select
+        c.cut_date, d.person_a_key, d.person_b_key,
+        count(*) filter (where d.date < c.cut_date) >= getvariable('tie_active_days')
+            or (bool_or(d.has_ab) filter (where d.date < c.cut_date) and bool_or(d.has_ba) filter (where d.date < c.cut_date)) as is_tie,
+        arg_max(row(d.is_cross_team, d.is_external), d.date) filter (where d.date < c.cut_date) as latest,
+        bool_or(d.date >= c.cut_date) as is_kept
+    from cut as c
+    join daily as d
+        on d.date >= c.cut_date - getvariable('bridge_lookback_days') and d.date < c.cut_date + getvariable('bridge_horizon_days')
+    group by c.cut_date, d.person_a_key, d.person_b_key
+    having min(d.date) < c.cut_date
+),
+neighbour as (
+    select cut_date, person_a_key as person_key, person_b_key as other_key from pair
+    union all
+    select cut_date, person_b_key, person_a_key from pair
+),
+common as (
+    select p.cut_date, p.person_a_key, p.person_b_key
+    from pair as p
+    join neighbour as a on a.cut_date = p.cut_date and a.person_key = p.person_a_key
+    semi join neighbour as b on b.cut_date = p.cut_date and b.person_key = p.person_b_key and b.other_key = a.other_key
+    group by p.cut_date, p.person_a_key, p.person_b_key
+),
+described as (
+    select
+        p.cut_date, p.person_a_key, p.person_b_key, p.is_tie, p.is_kept::int as is_kept,
+        case when e.cut_date is null then 'bridge' else 'embedded' end as structure,
+        case when p.latest[1] then 'cross_team' when not p.latest[1] then 'within_team' end as team,
+        case when p.latest[2] then 'external' else 'own' end as external
+    from pair as p
+    left join common as e on e.cut_date = p.cut_date and e.person_a_key = p.person_a_key and e.person_b_key = p.person_b_key
+),
+case_ as (
+    select
+        d.cut_date, d.person_a_key, d.person_b_key, d.is_kept, b.basis,
+        unnest([
+            row('all', 'all'), row('structure', structure), row('team', team), row('team_structure', team || '_' || structure), row('external', external)
+        ]) as placed
+    from described as d
+    cross join unnest(['contact', 'tie']) as b(basis)
+    where b.basis = 'contact' or d.is_tie
+),
+counted as (
+    select k.cut_kind, case when k.cut_kind = 'month' then c.cut_date end as cut_date, c.basis, c.placed[1] as grouping, c.placed[2] as level,
+        c.person_a_key, c.person_b_key, count(*) as size, sum(c.is_kept) as kept
+    from case_ as c
+    cross join unnest(['month', 'all']) as k(cut_kind)
+    where c.placed[2] is not null
+    group by 1, 2, 3, 4, 5, 6, 7
+),
+total as (
+    select cut_kind, cut_date, basis, grouping, level, sum(size) as size, sum(kept) as kept, sum(kept) / sum(size) as share
+    from counted
+    group by all
+),
+of_person as (
+    select cut_kind, cut_date, basis, grouping, level, person_key, sum(size) as size, sum(kept) as kept
+    from (
+        select cut_kind, cut_date, basis, grouping, level, person_a_key as person_key, size, kept from counted
+        union all
+        select cut_kind, cut_date, basis, grouping, level, person_b_key, size, kept from counted
+    ) as side
+    group by all
+),
+by_person as (
+    select t.cut_kind, t.cut_date, t.basis, t.grouping, t.level, sum((o.kept - t.share * o.size) ^ 2) as spread, count(*) as person_count
+    from total as t
+    join of_person as o
+        on o.cut_kind = t.cut_kind and o.cut_date is not distinct from t.cut_date and o.basis = t.basis and o.grouping = t.grouping and o.level = t.level
+    group by all
+),
+by_pair as (
+    select t.cut_kind, t.cut_date, t.basis, t.grouping, t.level, sum((o.kept - t.share * o.size) ^ 2) as spread
+    from total as t
+    join counted as o
+        on o.cut_kind = t.cut_kind and o.cut_date is not distinct from t.cut_date and o.basis = t.basis and o.grouping = t.grouping and o.level = t.level
+    group by all
+),
+worth as (
+    select
+        t.*, p.person_count,
+        -- as many independent pairs as would leave the same variance; never more than there are
+        t.size / greatest(1, (p.spread - q.spread) / nullif(t.size * t.share * (1 - t.share), 0) * p.person_count / greatest(p.person_count - 1, 1)) as n
+    from total as t
+    join by_person as p
+        on p.cut_kind = t.cut_kind and p.cut_date is not distinct from t.cut_date and p.basis = t.basis and p.grouping = t.grouping and p.level = t.level
+    join by_pair as q
+        on q.cut_kind = t.cut_kind and q.cut_date is not distinct from t.cut_date and q.basis = t.basis and q.grouping = t.grouping and q.level = t.level
+),
+normal as (
+    -- quantile of the normal distribution to within .0005 (Abramowitz and Stegun 26.2.23)
+    select
+        sqrt(-2 * ln((1 - getvariable('confidence')) / 2)) as t,
+        t - (2.515517 + 0.802853 * t + 0.010328 * t * t) / (1 + 1.432788 * t + 0.189269 * t * t + 0.001308 * t * t * t) as z
+),
+wanted as (
+    select k.cut_kind, k.cut_date, b.basis, g.grouping, g.level
+    from (
+        select 'month' as cut_kind, cut_date from cut
+        union all
+        select 'all', min(cut_date) from cut
+    ) as k
+    cross join unnest(['contact', 'tie']) as b(basis)
+    cross join (
+        values ('all', 'all'), ('structure', 'bridge'), ('structure', 'embedded'), ('team', 'cross_team'), ('team', 'within_team'),
+            ('team_structure', 'cross_team_bridge'), ('team_structure', 'cross_team_embedded'), ('team_structure', 'within_team_bridge'),
+            ('team_structure', 'within_team_embedded'), ('external', 'external'), ('external', 'own')
+    ) as g(grouping, level)
+)
+select
+    k.cut_kind,
+    k.cut_date,
+    k.basis,
+    k.grouping,
+    k.level,
+    coalesce(w.size, 0) as pair_count,
+    coalesce(w.person_count, 0) as person_count,
+    coalesce(w.kept, 0) as kept_count,
+    round(w.share, 9) as kept_ratio,
+    round(greatest((share + z * z / (2 * n) - z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / (1 + z * z / n), 0), 9) as lower_ratio,
+    round(least((share + z * z / (2 * n) + z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / (1 + z * z / n), 1), 9) as upper_ratio,
+    case when k.cut_date is null then 'not_observed' when w.size is null then 'too_few' end as reason
+from wanted as k
+cross join normal
+left join worth as w
+    on w.cut_kind = k.cut_kind and (w.cut_kind = 'all' or w.cut_date = k.cut_date) and w.basis = k.basis and w.grouping = k.grouping and w.level = k.level
