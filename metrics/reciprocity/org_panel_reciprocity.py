@@ -26,8 +26,8 @@
 # column: r_w_null | ratio | Mean r_w of the networks of r_null.
 # column: r_w_null_sd | ratio | Standard deviation of r_w over those networks.
 # column: r_w_z | z | (r_w - r_w_null) / r_w_null_sd.
-# column: rho_w | index | Weighted reciprocity beyond activity: (r_w - r_w_null) / (1 - r_w_null). Compare this one
-#   between media and periods.
+# column: rho_w | index | Weighted reciprocity beyond activity: (r_w - r_w_null) / (1 - r_w_null). Compare this one between media and
+#   periods.
 # column: rho_w_low | index | Lower end: that of r_w, put through the same formula.
 # column: rho_w_high | index | Upper end.
 # column: null_draw_count | count | From how many random networks the null was drawn.
@@ -42,8 +42,8 @@
 # caveat: Differences between media are associations: what a medium is used for decides how much is answered in it.
 # caveat: A request answered in another medium counts as one-way in each medium, but as mutual under `any`.
 # caveat: Meetings have no direction and are not in it; reactions alone are no contact.
-# caveat: The null asks who with whom, given how much each sends and receives; as people keep to few partners, real networks lie far
-#   from it and z is large.
+# caveat: The null asks who with whom, given how much each sends and receives; as people keep to few partners, real networks lie far from
+#   it and z is large.
 # caveat: Contact with other organisations is included; contact among outsiders is seen only where someone internal took part.
 # caveat: The interval treats people as drawn from many like them, and lets pairs with a person in common depend on each other.
 # reference: Garlaschelli, Loffredo (2004), Patterns of link reciprocity in directed networks, Phys. Rev. Lett. 93, 268701.
