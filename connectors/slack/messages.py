@@ -270,7 +270,7 @@ class MessageParser:
             return
         assert sender is not None  # noqa: S101  (add() quarantines a human message without one)
         team = message.get("user_team") or message.get("source_team") or message.get("team")
-        if team is not None and team not in people.own_teams and is_id(team):
+        if is_id(team) and team not in people.own_teams:
             people.saw_team(sender, team)
         sender_key = people.key(sender)
 

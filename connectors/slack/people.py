@@ -93,15 +93,12 @@ class People:
         return user.get("is_stranger") is True or (is_id(team) and not self._own_team(user))
 
     def _own_team(self, user: Mapping[str, Any]) -> bool:
-        if user.get("team_id") in self.own_teams:
-            return True
+        named = [user.get("team_id")]
         enterprise = user.get("enterprise_user")
         if isinstance(enterprise, dict):
             teams = enterprise.get("teams")
-            return enterprise.get("enterprise_id") in self.own_teams or (
-                isinstance(teams, list) and any(isinstance(t, str) and t in self.own_teams for t in teams)
-            )
-        return False
+            named += [enterprise.get("enterprise_id"), *(teams if isinstance(teams, list) else [])]
+        return any(isinstance(team, str) and team in self.own_teams for team in named)
 
     def listed(self, users: Iterable[object]) -> tuple[list[dict[str, Any]], int]:
         """Take user objects (of `users.json`, `users.list` or `users.info`) into the directory.
