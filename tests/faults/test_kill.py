@@ -55,6 +55,7 @@ def begin(home: Path, world: tuple[Path, Path]) -> subprocess.Popen[str]:
     victim = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[2])
     assert victim.stdout is not None
     assert victim.stdout.readline() == "begun\n"
+    victim.stdout.close()
     return victim
 
 
