@@ -8,26 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A fitted model.
+    """A fitted model on rows that were grouped by equal covariates.
 
     Attributes:
+        x: The distinct rows of covariates (groups x k).
+        count: How many observations each stands for.
+        group: Which of them each observation has.
+        residual: Each observation's outcome less its expectation.
         beta: Coefficients, log-odds.
-        inverse: Inverse of the information matrix: the covariance if rows were independent.
-        scores: Each row's contribution to the gradient at the fit (rows x k).
+        inverse: Inverse of the information matrix: the covariance if observations were independent.
     """
 
+    x: Floats
+    count: Floats
+    group: Ints
+    residual: Floats
     beta: Floats
     inverse: Floats
-    scores: Floats
 
     @property
     def influence(self) -> Floats:
-        """What each row adds to the coefficients (rows x k): sums to zero."""
-        return np.asarray(self.scores @ self.inverse, dtype=np.float64)
+        """What each observation adds to the coefficients (observations x k): sums to zero."""
+        return np.asarray((self.x @ self.inverse)[self.group] * self.residual[:, None], dtype=np.float64)
 
 
 def probability(x: Floats, beta: Floats) -> Floats:
@@ -35,20 +42,35 @@ def probability(x: Floats, beta: Floats) -> Floats:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * (x @ beta))), dtype=np.float64)
 
 
-def fit(x: Floats, y: Floats, steps: int = 50) -> Fit | None:
-    """Maximum likelihood of y (0 or 1) on x (rows x k, with a column of ones); None where there is none (separation, collinearity)."""
+def fit(x: Floats, group: Ints, y: Floats, steps: int = 50) -> Fit | None:
+    """Logistic regression by maximum likelihood.
+
+    Args:
+        x: Distinct rows of covariates (groups x k), with a column of ones.
+        group: Which row each observation has.
+        y: Its outcome, 0 or 1.
+        steps: At most so many steps of Newton's method.
+
+    Returns:
+        None where there is no maximum (separation) or it is not unique (collinearity).
+    """
+    count = np.bincount(group, minlength=len(x)).astype(float)
+    total = np.bincount(group, y, minlength=len(x))
     beta = np.zeros(x.shape[1])
     for _ in range(steps):
         p = probability(x, beta)
-        information = x.T @ (x * (p * (1 - p))[:, None])
-        if np.linalg.cond(information) > 1e12:
+        information = x.T @ (x * (count * p * (1 - p))[:, None])
+        try:
+            step = np.linalg.solve(information, x.T @ (total - count * p))
+        except np.linalg.LinAlgError:
             return None
-        step = np.linalg.solve(information, x.T @ (y - p))
         beta = beta + step
-        if np.abs(beta).max() > 25:
+        if not np.abs(beta).max() <= 25:
             return None
         if np.abs(step).max() < 1e-10:
+            if np.linalg.cond(information) > 1e12:
+                return None
             p = probability(x, beta)
-            inverse = np.asarray(np.linalg.inv(x.T @ (x * (p * (1 - p))[:, None])), dtype=np.float64)
-            return Fit(beta, inverse, x * (y - p)[:, None])
+            inverse = np.asarray(np.linalg.inv(x.T @ (x * (count * p * (1 - p))[:, None])), dtype=np.float64)
+            return Fit(x, count, group, y - p[group], beta, inverse)
     return None

@@ -85,6 +85,7 @@ class _Sample:
     b: NDArray[np.int64]
     panel: NDArray[np.int64]
     kept: Floats
+    combination: NDArray[np.int64]
     controls: dict[str, Floats]
     uses: dict[str, Flags]
 
@@ -109,9 +110,8 @@ def medium_persistence(pair_panel_media: pa.Table, parameters: Parameters) -> pd
     rows: list[dict[str, Any]] = []
     for panel_kind, population, sample_ratio, sample in _samples(pair_panel_media):
         for contrast in ("exclusive", "uses"):
-            for adjustment in sample.controls:
-                for row in _contrast(sample, contrast, adjustment, parameters.confidence):
-                    rows.append({"panel_kind": panel_kind, "population": population, "sample_ratio": sample_ratio, **row})
+            for row in _contrast(sample, contrast, parameters.confidence):
+                rows.append({"panel_kind": panel_kind, "population": population, "sample_ratio": sample_ratio, **row})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -138,6 +138,7 @@ def _sample(frame: pd.DataFrame) -> _Sample:
         b=frame["person_b_key"].to_numpy(dtype=np.int64),
         panel=np.unique(frame["panel_start"].to_numpy(dtype="datetime64[s]"), return_inverse=True)[1],
         kept=frame["is_active_next"].to_numpy(dtype=float),
+        combination=which.astype(np.int64),
         controls={
             "contacts": np.log1p(frame["contact_count"].to_numpy(dtype=float)),
             "active_days": np.log1p(frame["active_days"].to_numpy(dtype=float)),
@@ -150,26 +151,35 @@ def _is_enough(kept: Floats) -> bool:
     return len(kept) >= MINIMUM_OBSERVATIONS and MINIMUM_OUTCOMES <= kept.sum() <= len(kept) - MINIMUM_OUTCOMES
 
 
-def _contrast(sample: _Sample, contrast: str, adjustment: str, confidence: float) -> Iterator[dict[str, Any]]:
+def _contrast(sample: _Sample, contrast: str, confidence: float) -> Iterator[dict[str, Any]]:
     groups = sample.exclusive if contrast == "exclusive" else sample.uses
+    raw = {medium: _raw(sample, rows, confidence) for medium, rows in groups.items()}
     enough = [medium for medium, rows in groups.items() if _is_enough(sample.kept[rows])]
     single = [medium for medium in enough if medium != SEVERAL]
     reference = max(single, key=lambda medium: (int(groups[medium].sum()), medium)) if contrast == "exclusive" and single else None
     # a medium that everyone uses cannot be told from the constant
     terms = [medium for medium in enough if medium != reference and not groups[medium].all()]
-    kept_rows = np.logical_or.reduce([groups[medium] for medium in enough]) if contrast == "exclusive" and enough else None
-    model = _Model.of(sample, groups, terms, adjustment, kept_rows, confidence) if reference or contrast == "uses" else None
-    for medium, rows in groups.items():
-        row = {"contrast": contrast, "medium": medium, "adjustment": adjustment, "reference_medium": reference}
-        row |= _raw(sample, rows, confidence)
-        if medium == reference:
-            yield row | (model.expected(medium, terms, is_exclusive=True) if model else {}) | {"reason": "reference"}
-        elif medium not in enough or (contrast == "exclusive" and reference is None):
-            yield row | {"reason": "too_few"}
-        elif model is None or medium not in terms:
-            yield row | {"reason": "no_fit"}
-        else:
-            yield row | model.expected(medium, terms, is_exclusive=contrast == "exclusive") | model.association(medium, terms)
+    is_modelled = bool(terms) and (reference is not None or contrast == "uses")
+    rows = np.ones(len(sample.kept), dtype=bool)
+    if contrast == "exclusive" and enough:
+        rows = np.logical_or.reduce([groups[medium] for medium in enough])
+    # a period in which all, or none, were kept says nothing about media
+    outcomes = np.zeros((int(sample.panel.max()) + 1, 2))
+    np.add.at(outcomes, (sample.panel[rows], sample.kept[rows].astype(int)), 1)
+    rows = rows & (outcomes.min(axis=1) > 0)[sample.panel]
+    dyads = Dyads(sample.a[rows], sample.b[rows])
+    for adjustment, control in sample.controls.items():
+        model = _Model.of(sample, [groups[term] for term in terms], control, rows, dyads, confidence) if is_modelled else None
+        for medium in groups:
+            row = {"contrast": contrast, "medium": medium, "adjustment": adjustment, "reference_medium": reference, **raw[medium]}
+            if medium == reference:
+                yield row | (model.expected(medium, terms, is_exclusive=True) if model else {}) | {"reason": "reference"}
+            elif medium not in enough or (contrast == "exclusive" and reference is None):
+                yield row | {"reason": "too_few"}
+            elif model is None or medium not in terms:
+                yield row | {"reason": "no_fit"}
+            else:
+                yield row | model.expected(medium, terms, is_exclusive=contrast == "exclusive") | model.association(medium, terms)
 
 
 def _raw(sample: _Sample, rows: Flags, confidence: float) -> dict[str, Any]:
@@ -187,32 +197,23 @@ def _raw(sample: _Sample, rows: Flags, confidence: float) -> dict[str, Any]:
 class _Model:
     """The logistic model of one contrast: columns are the terms, the control, the constant and the periods."""
 
-    x: Floats
     fitted: Fit
     covariance: Floats
     quantile: float
 
     @classmethod
-    def of(
-        cls, sample: _Sample, groups: dict[str, Flags], terms: list[str], adjustment: str, rows: Flags | None, confidence: float
-    ) -> _Model | None:
-        rows = np.ones(len(sample.kept), dtype=bool) if rows is None else rows
-        # a period in which all, or none, were kept says nothing about media
-        outcomes = np.zeros((sample.panel.max() + 1, 2))
-        np.add.at(outcomes, (sample.panel[rows], sample.kept[rows].astype(int)), 1)
-        rows = rows & (outcomes.min(axis=1) > 0)[sample.panel]
-        if not terms or not rows.any():
+    def of(cls, sample: _Sample, terms: list[Flags], control: Floats, rows: Flags, dyads: Dyads, confidence: float) -> _Model | None:
+        if not rows.any():
             return None
-        columns = [groups[medium][rows].astype(float) for medium in terms]
-        panels = np.unique(sample.panel[rows])
-        columns += [sample.controls[adjustment][rows], np.ones(int(rows.sum()))]
-        columns += [(sample.panel[rows] == panel).astype(float) for panel in panels[1:]]
-        x = np.stack(columns, axis=1)
-        fitted = fit(x, sample.kept[rows])
-        if fitted is None:
-            return None
-        dyads = Dyads(sample.a[rows], sample.b[rows])
-        return cls(x, fitted, dyads.covariance(fitted.influence), dyads.quantile(confidence))
+        # observations with equal covariates are one row of the model: many times fewer than pairs
+        _, level = np.unique(control[rows], return_inverse=True)
+        code = (level * (int(sample.panel.max()) + 1) + sample.panel[rows]) * (int(sample.combination.max()) + 1) + sample.combination[rows]
+        _, first, group = np.unique(code, return_index=True, return_inverse=True)
+        at = np.flatnonzero(rows)[first]
+        columns = [term[at].astype(float) for term in terms] + [control[at], np.ones(len(at))]
+        columns += [(sample.panel[at] == panel).astype(float) for panel in np.unique(sample.panel[rows])[1:]]
+        fitted = fit(np.stack(columns, axis=1), group.astype(np.int64), sample.kept[rows])
+        return None if fitted is None else cls(fitted, dyads.covariance(fitted.influence), dyads.quantile(confidence))
 
     def association(self, medium: str, terms: list[str]) -> dict[str, Any]:
         at = terms.index(medium)
@@ -224,14 +225,15 @@ class _Model:
 
     def expected(self, medium: str, terms: list[str], *, is_exclusive: bool) -> dict[str, Any]:
         """The mean expected share with everyone in the group, its interval on the log-odds scale by the delta method."""
-        x = self.x.copy()
+        x = self.fitted.x.copy()
         if is_exclusive:
             x[:, : len(terms)] = 0.0
         if medium in terms:
             x[:, terms.index(medium)] = 1.0
         p = probability(x, self.fitted.beta)
-        mean = float(p.mean())
-        gradient = (x * (p * (1 - p))[:, None]).mean(axis=0) / (mean * (1 - mean))
+        weight = self.fitted.count / self.fitted.count.sum()
+        mean = float(weight @ p)
+        gradient = (weight * p * (1 - p)) @ x / (mean * (1 - mean))
         half = self.quantile * float(np.sqrt(max(float(gradient @ self.covariance @ gradient), 0.0)))
         centre = np.log(mean / (1 - mean))
         lower, upper = (float(1 / (1 + np.exp(-(centre + side)))) for side in (-half, half))

@@ -15,10 +15,11 @@
 #   distributed as among all ties.
 # column: adjusted_lower_ratio | ratio | Lower bound of its interval.
 # column: adjusted_upper_ratio | ratio | Upper bound.
-# column: covered_ratio | ratio | The share of all ties whose strength this medium has enough ties of; the adjusted share speaks of those.
-# column: reason | text | Why the adjusted share is empty: too_few (fewer than ten ties), no_overlap (less than 80 % covered),
-#   not_observed (nobody was
-#   watched so long).
+# column: covered_ratio | ratio | The share of all ties whose class of strength has enough ties of this medium; the others are judged
+#   with the next
+#   class, so that the adjustment is coarser where this is less than 1.
+# column: reason | text | Why the adjusted share is empty: too_few (fewer than ten ties), no_overlap (ties of one strength only) or
+#   not_observed (nobody was watched so long).
 # unique: medium, horizon_days
 # not_null: medium, horizon_days, tie_count, person_count
 # assert: kept_ratio between 0 and 1 and adjusted_ratio between 0 and 1
@@ -133,20 +134,44 @@ def _row(ties: _Ties, weights: Floats, horizon: int, confidence: float) -> dict[
     if raw is None:
         return row | {"reason": "not_observed"}
     row |= dict(zip(("kept_ratio", "lower_ratio", "upper_ratio"), _bounded(raw, dyads, confidence), strict=True))
-    value, covered, fewest = 0.0, 0.0, 0
-    influence = np.zeros(len(ties.a))
-    for stratum, weight in enumerate(weights):
-        mask = ties.stratum == stratum
-        part = alive_share(ties.entry[mask], ties.exit[mask], ties.ended[mask], horizon) if weight > 0 else None
-        if part is not None:
-            value, covered, fewest = value + weight * part.value, covered + weight, fewest + part.fewest
-            influence[mask] = weight * part.influence
-    row["covered_ratio"] = min(covered, 1.0)
-    if covered < MINIMUM_COVERED:
+    parts = _classes(ties, weights, horizon)
+    own = sum(float(weights[members[0]]) for members, _ in parts if len(members) == 1)
+    row["covered_ratio"] = min(own, 1.0)
+    if len(parts) < 2 and own < MINIMUM_COVERED:
         return row | {"reason": "no_overlap"}
-    adjusted = _Share(min(value / covered, 1.0), influence / covered, fewest)
+    value, fewest = 0.0, 0
+    influence = np.zeros(len(ties.a))
+    for members, part in parts:
+        weight = float(weights[members].sum())
+        value, fewest = value + weight * part.value, fewest + part.fewest
+        influence[np.isin(ties.stratum, members)] = weight * part.influence
+    adjusted = _Share(min(value, 1.0), influence, fewest)
     names = ("adjusted_ratio", "adjusted_lower_ratio", "adjusted_upper_ratio")
     return row | dict(zip(names, _bounded(adjusted, dyads, confidence), strict=True)) | {"reason": None}
+
+
+def _classes(ties: _Ties, weights: Floats, horizon: int) -> list[tuple[list[int], _Share]]:
+    """Classes of strength with enough ties to say something, from the strongest down; a class with too few joins the next."""
+    found: list[tuple[list[int], _Share]] = []
+    waiting: list[int] = []
+    for stratum in (stratum for stratum in reversed(range(len(weights))) if weights[stratum] > 0):
+        waiting.append(stratum)
+        part = _share_of(ties, waiting, horizon)
+        if part is not None:
+            found.append((waiting, part))
+            waiting = []
+    if waiting and found:
+        members = found.pop()[0] + waiting
+        part = _share_of(ties, members, horizon)
+        # a class that is watched long enough by itself is so with others
+        if part is not None:
+            found.append((members, part))
+    return found
+
+
+def _share_of(ties: _Ties, members: list[int], horizon: int) -> _Share | None:
+    mask = np.isin(ties.stratum, members)
+    return alive_share(ties.entry[mask], ties.exit[mask], ties.ended[mask], horizon)
 
 
 def alive_share(entry: Ints, exit_: Ints, ended: Flags, horizon: int, minimum_at_risk: int = 5) -> _Share | None:
