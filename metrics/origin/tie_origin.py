@@ -50,7 +50,8 @@ KINDS = ("manager_line", "standing_meeting", "same_team", "declared")
 _KEYS = ["person_a_key", "person_b_key", "spell_number"]
 COLUMNS = (
     "origin", "is_exclusive", "tie_count", "tie_ratio", "person_count", "followed_count", "ended_count",
-    "survival_90_ratio", "lower_90_ratio", "upper_90_ratio", "survival_180_ratio", "lower_180_ratio", "upper_180_ratio", "half_life_weeks", "reason",
+    "survival_90_ratio", "lower_90_ratio", "upper_90_ratio", "survival_180_ratio", "lower_180_ratio", "upper_180_ratio",
+    "half_life_weeks", "reason",
 )  # fmt: skip
 
 
