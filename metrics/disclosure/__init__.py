@@ -14,7 +14,8 @@ documented columns, by these conventions:
 - A table without a guard of people is guarded by its base of pairs: `pair_count`, `tie_count`, `dyad_count`,
   `spell_count`, `at_risk_count` or `observation_count`, whichever it has first. Seven pairs are needed where five people
   are: six pairs can be four people.
-- A metrics table with neither is left out and named in the result: nobody can say how many people it is about.
+- A metrics table with neither is left out and named in the result: nobody can say how many people it is about. (One that holds
+  only dates and counts of calendar days is about no people.)
 - A row that has figures while all its guards are empty is withheld.
 - **Counts** (unit `count`) are rounded to `rounding_base`, except counts of calendar and design (days, weeks, panels, draws, teams,
   organisations, folds, `minimum_...`). Ratios, scores and the like keep `ratio_digits`; minutes, hours and days one digit.

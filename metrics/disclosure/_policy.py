@@ -126,5 +126,11 @@ def roles_of(spec: Documented) -> Roles:
 
 
 def is_about_people(spec: Documented) -> bool:
-    """Whether a table describes groups of people, and so needs a guard."""
-    return f"{spec.schema}.{spec.name}" not in NOT_ABOUT_PEOPLE
+    """Whether a table describes groups of people, and so needs a guard: all do but those of dates and counts of calendar days."""
+    if f"{spec.schema}.{spec.name}" in NOT_ABOUT_PEOPLE:
+        return False
+    return any(
+        column.unit not in ("date", "timestamp") and not (column.unit == "count" and _CALENDAR_COUNT.search(column.name))
+        for column in spec.columns
+        if column.name not in spec.grain
+    )

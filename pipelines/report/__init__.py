@@ -90,7 +90,13 @@ def pdf(html_path: Path, pdf_path: Path) -> None:
     if browser is None:
         raise UserError("--pdf: needs Chromium or Chrome on the PATH; install it, or open the HTML file and print it")
     with tempfile.TemporaryDirectory() as profile:
-        command = [browser, *_BROWSER_FLAGS, f"--user-data-dir={profile}", f"--print-to-pdf={pdf_path.resolve()}", html_path.resolve().as_uri()]
+        command = [
+            browser,
+            *_BROWSER_FLAGS,
+            f"--user-data-dir={profile}",
+            f"--print-to-pdf={pdf_path.resolve()}",
+            html_path.resolve().as_uri(),
+        ]
         try:
             done = subprocess.run(command, capture_output=True, timeout=_PDF_SECONDS, check=False)  # noqa: S603 - a browser on a file of ours
         except subprocess.TimeoutExpired:

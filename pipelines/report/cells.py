@@ -190,9 +190,7 @@ class View:
         """What stands where a figure is empty, with the reason where the table gives one."""
         reason = row.values_by_name.get("reason")
         if reason and self.words.has(f"reason.{reason}"):
-            return Markup('<span class="unknown">{}</span>').format(
-                self.words("unknown.because", why=self.words(f"reason.{reason}"))
-            )
+            return Markup('<span class="unknown">{}</span>').format(self.words("unknown.because", why=self.words(f"reason.{reason}")))
         return Markup('<span class="unknown">{}</span>').format(self.words("unknown.short"))
 
     def medium(self, code: object) -> Markup:

@@ -42,7 +42,13 @@ def nice_scale(values: Sequence[float], *, zero: bool = True) -> Scale:
 
 
 def strip(
-    scale: Scale, value: float | None, low: float | None = None, high: float | None = None, *, mark: float | None = None, is_other: bool = False
+    scale: Scale,
+    value: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    mark: float | None = None,
+    is_other: bool = False,
 ) -> Markup:
     """A dot with its interval on a line, and a tick where the reference lies; nothing to read out, since the numbers stand beside it."""
     parts = []
@@ -76,7 +82,11 @@ def _path(points: Sequence[Point]) -> str:
 
 
 def survival_curve(
-    curve: Sequence[tuple[float, float, float | None, float | None]], reference: Sequence[Point], until: float, ticks: Sequence[float], label: str
+    curve: Sequence[tuple[float, float, float | None, float | None]],
+    reference: Sequence[Point],
+    until: float,
+    ticks: Sequence[float],
+    label: str,
 ) -> Markup:
     """A survival curve with its band over a reference curve.
 
@@ -114,7 +124,9 @@ def survival_curve(
     return Markup("".join(out))  # noqa: S704 - numbers of ours, the label escaped
 
 
-def event_study(points: Sequence[tuple[float, float, float | None, float | None]], label: str, ticks: Sequence[tuple[float, str]]) -> Markup:
+def event_study(
+    points: Sequence[tuple[float, float, float | None, float | None]], label: str, ticks: Sequence[tuple[float, str]]
+) -> Markup:
     """Estimates with intervals by period before and after a policy began; `ticks` are (value, text) on the vertical axis."""
     width, height, left, bottom = 420.0, 200.0, 46.0, 20.0
     plot_width, plot_height = width - left - 10, height - bottom - 10
@@ -140,7 +152,11 @@ def event_study(points: Sequence[tuple[float, float, float | None, float | None]
         if low is not None and high is not None:
             out.append(f'<path class="whisker {side}" d="M{_n(px)} {_n(at(x, low)[1])}V{_n(at(x, high)[1])}"/>')
         out.append(f'<circle class="point {side}" cx="{_n(px)}" cy="{_n(py)}" r="4"/>')
-        out.append(f'<text class="tick" data-axis="" x="{_n(px)}" y="{_n(height - 5)}" text-anchor="middle">{x:+.0f}</text>'.replace("-", "\u2212", 0))
+        out.append(
+            f'<text class="tick" data-axis="" x="{_n(px)}" y="{_n(height - 5)}" text-anchor="middle">{x:+.0f}</text>'.replace(
+                "-", "\u2212", 0
+            )
+        )
     out.append("</svg>")
     return Markup("".join(out))  # noqa: S704 - numbers of ours, texts escaped
 
@@ -158,25 +174,22 @@ def network(
         seed: Of the layout, so that the same data give the same drawing.
     """
     width, height, margin = 420.0, 320.0, 26.0
-    graph = nx.Graph()
+    graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(sorted(team for team, _ in nodes))
     graph.add_weighted_edges_from(sorted((min(a, b), max(a, b), min(weight, 8.0)) for a, b, weight in edges))
     start = nx.circular_layout(graph)
     place = nx.spring_layout(graph, pos=start, seed=seed, iterations=120, k=1.6 / math.sqrt(max(len(graph), 1)), weight="weight")
     xs, ys = [p[0] for p in place.values()], [p[1] for p in place.values()]
     across, down = Scale(min(xs, default=0), max(xs, default=1)), Scale(min(ys, default=0), max(ys, default=1))
-    at = {
-        team: (margin + across(x) * (width - 2 * margin), margin + down(y) * (height - 2 * margin)) for team, (x, y) in place.items()
-    }
+    at = {team: (margin + across(x) * (width - 2 * margin), margin + down(y) * (height - 2 * margin)) for team, (x, y) in place.items()}
     largest = max((people for _, people in nodes), default=1) or 1
     heaviest = max((weight for *_, weight in edges), default=1) or 1
     out = [f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(label)}">']
     for a, b, weight in sorted(edges, key=lambda edge: edge[2]):
         (x0, y0), (x1, y1) = at[a], at[b]
         share = min(weight / heaviest, 1.0)
-        out.append(
-            f'<path class="edge" stroke-width="{0.8 + 4 * share:.2f}" opacity="{0.25 + 0.6 * share:.2f}" d="M{_n(x0)} {_n(y0)}L{_n(x1)} {_n(y1)}"/>'
-        )
+        look = f'stroke-width="{0.8 + 4 * share:.2f}" opacity="{0.25 + 0.6 * share:.2f}"'
+        out.append(f'<path class="edge" {look} d="M{_n(x0)} {_n(y0)}L{_n(x1)} {_n(y1)}"/>')
     for team, people in sorted(nodes, key=lambda node: -node[1]):
         x, y = at[team]
         radius = 8 + 10 * math.sqrt(people / largest)
@@ -186,8 +199,10 @@ def network(
     return Markup("".join(out))  # noqa: S704 - numbers of ours, the label escaped
 
 
-def matrix(teams: Sequence[str], values: Mapping[tuple[str, str], float | None], withheld: frozenset[tuple[str, str]], label: str) -> Markup:
-    """Observed over expected for each pair of teams as shades: the more above chance, the darker; below chance an outline; withheld hatched."""
+def matrix(
+    teams: Sequence[str], values: Mapping[tuple[str, str], float | None], withheld: frozenset[tuple[str, str]], label: str
+) -> Markup:
+    """Observed over expected for each pair of teams as shades: darker above chance, an outline below half of it, withheld hatched."""
     size = len(teams)
     out = [f'<div class="matrix" role="img" aria-label="{escape(label)}" style="--n:{size}"><span></span>']
     out += [f'<span class="col" data-axis="">{number}</span>' for number in range(1, size + 1)]

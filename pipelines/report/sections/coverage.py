@@ -1,0 +1,95 @@
+"""What was seen and what was not."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Final
+
+from markupsafe import Markup
+
+from pipelines.report.blocks import Block, Points, Section, Table, Text
+from pipelines.report.cells import Row, View
+from pipelines.report.charts import coverage_strip
+from pipelines.report.sections.shared import heads, missing
+
+DAYS: Final = "core.coverage_day"
+GAPS: Final = "core.gap"
+OBSERVED: Final = "core.observation"
+MOST_GAPS: Final = 12
+
+
+def coverage(view: View) -> Section:
+    """A strip of days by medium, the gaps in words, and what is withheld."""
+    words = view.words
+    days = view.rows(DAYS)
+    if not days:
+        return missing(view, "coverage", DAYS)
+    first, last = min(row["date"] for row in days), max(row["date"] for row in days)
+    blocks: list[Block] = [Text(_stretches(view), "lead"), _strips(view, days, first, last)]
+    gaps = sorted(view.rows(GAPS), key=lambda row: -row["day_count"])
+    if gaps:
+        blocks.append(Points([_gap(view, row) for row in gaps[:MOST_GAPS]]))
+        blocks.append(Text(words("coverage.gaps_note"), "note"))
+    else:
+        blocks.append(Text(words("coverage.no_gaps")))
+    blocks.append(Text(words("coverage.withheld", n=view.setting(view.release.policy.minimum_group_size)), "note"))
+    return Section("coverage", words("coverage.title"), blocks, words("coverage.question"))
+
+
+def _stretches(view: View) -> Markup:
+    words = view.words
+    stretches = view.rows(OBSERVED, medium="any")
+    if not stretches:
+        return words("coverage.none")
+    listed = [
+        words(
+            "coverage.stretch",
+            start=view.cell(row, "date_from", "date"),
+            end=view.cell(row, "date_to", "date"),
+            days=view.cell(row, "day_count", "count"),
+        )
+        for row in stretches
+    ]
+    return words("coverage.said", stretches=words.listed(listed))
+
+
+def _strips(view: View, days: list[Row], first: date, last: date) -> Table:
+    words = view.words
+    status: dict[tuple[str, str], dict[date, str]] = {}
+    for row in days:
+        status.setdefault((row["source"], row["medium"]), {})[row["date"]] = row["status"]
+    whole = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    lines = []
+    for (source, medium), known in sorted(status.items(), key=lambda each: (each[0][1], each[0][0])):
+        codes = [known.get(day, "none") for day in whole]
+        seen = sorted(known)
+        alt = words("coverage.alt", medium=view.medium(medium), start=words.day(seen[0]), end=words.day(seen[-1]))
+        lines.append(
+            (
+                Markup("{}<br><span class=ci>{}</span>").format(view.medium(medium), words.name("source", source)),
+                coverage_strip(codes, str(alt)),
+                view.day(seen[0]),
+                view.day(seen[-1]),
+            )
+        )
+    return Table(
+        words("coverage.caption"),
+        heads(view, "coverage", "medium", "strip", "start", "end", strips=("strip",)),
+        lines,
+        Markup('<span class="key">{}</span>').format(words("coverage.key")),
+    )
+
+
+def _gap(view: View, row: Row) -> Markup:
+    words = view.words
+    said = words(
+        f"coverage.gap_{row['kind']}",
+        medium=view.medium(row["medium"]),
+        source=words.name("source", row["source"]),
+        start=view.cell(row, "date_from", "date"),
+        end=view.cell(row, "date_to", "date"),
+        days=view.cell(row, "day_count", "count"),
+    )
+    if row.number("expected_count") is None:
+        return said
+    return Markup("{} {}").format(said, words("coverage.expected", n=view.cell(row, "expected_count", "count")))
