@@ -77,3 +77,16 @@ class Parameters(BaseModel):
     bridge_lookback_days: int = Field(180, ge=14, description="Whether a pair is a bridge is judged from contact in this many days.")
     bridge_horizon_days: int = Field(90, ge=7, description="Within how many days after that a pair must be in contact again to count as kept.")
     newcomer_days: int = Field(90, ge=7, description="For how long after joining a person counts as a newcomer.")
+    prediction_window_days: int = Field(
+        0, ge=0, description="From how many observed days contact is predicted; 0 = by the rule of prediction_cut."
+    )
+    prediction_horizon_days: int = Field(
+        0, ge=0, description="For how many observed days ahead that is predicted; 0 = by the rule of prediction_cut."
+    )
+    prediction_sample: int = Field(
+        40_000, ge=1_000, description="At most about so many pairs of each past day are used to fit and to test predictions."
+    )
+    gap_ratio_limit: float = Field(
+        8, gt=1, description="Silence of more than so many times the usual gap between active days marks a tie as probably gone (Navarro 2017)."
+    )
+    forming_days: int = Field(30, ge=3, description="A pair whose first contact is at most so many observed days ago is forming.")

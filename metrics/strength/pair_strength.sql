@@ -1,0 +1,108 @@
+-- description: How strong each relationship is on the last day built, in the two senses that must be kept apart: still in touch (active
+--   days, day-decay score) and direct (1/(n-1) weight), with meetings, media and direction.
+-- grain: person_a_key, person_b_key
+-- column: person_a_key | key | The person with the lesser key.
+-- column: person_b_key | key | The other person.
+-- column: first_date | date | First active day (with a contact other than a reaction).
+-- column: last_date | date | Last active day.
+-- column: silence_days | days | Observed days since the last active day.
+-- column: age_days | days | Observed days since the first active day.
+-- column: active_days | count | Days with at least one contact other than a reaction, in either direction and any medium.
+-- column: ab_count | count | Contacts from a to b, without reactions and meetings.
+-- column: ba_count | count | Contacts from b to a, without reactions and meetings.
+-- column: co_count | count | Meetings, huddles and group calls together.
+-- column: reaction_count | count | Reactions in either direction.
+-- column: ab_weight | weight | Sum of 1/(n-1) weights from a to b.
+-- column: ba_weight | weight | Sum of 1/(n-1) weights from b to a.
+-- column: co_weight | weight | Sum of 1/(n-1) over meetings together.
+-- column: weight | weight | ab_weight + ba_weight + co_weight: the direct relationship.
+-- column: meeting_minutes | minutes | Minutes together in meetings and calls.
+-- column: meeting_strength_minutes | minutes | Those minutes, each meeting's divided by n - 1: a meeting of two counts whole, one of ten a ninth.
+-- column: decay_score | score | Sum over active days of 2^(-age/h), age in observed days, h = `half_life_days`: 1 = in touch once, today.
+-- column: decay_short_score | score | The same with `short_half_life_days`: what is hot now.
+-- column: decay_long_score | score | The same with `long_half_life_days`: what has lasted.
+-- column: medium_count | count | Media in which the pair was active.
+-- column: media | texts | Those media.
+-- column: is_mutual | flag | Whether contacts went both ways (meetings have no direction and do not count here).
+-- column: is_cross_team | flag | Whether they were in different teams on the last day of contact; empty if unknown or external.
+-- column: is_external | flag | Whether one of the two belongs to another organisation.
+-- column: external_kind | text | The other organisation's kind; empty within the own one.
+-- unique: person_a_key, person_b_key
+-- not_null: person_a_key, person_b_key, first_date, last_date, silence_days, active_days, weight, decay_score
+-- assert: person_a_key < person_b_key
+-- assert: first_date <= last_date and silence_days <= age_days and silence_days >= 0
+-- assert: decay_short_score <= decay_long_score + 1e-9 or getvariable('short_half_life_days') > getvariable('long_half_life_days')
+-- assert: decay_score >= 0 and decay_score <= active_days + 1e-9
+-- caveat: Days, not messages, are counted: forty messages on one day are one day in touch.
+-- caveat: Time in a gap in collection does not age a tie: its score stays as it was when collection stopped, which may flatter it.
+-- caveat: Strength here says how much two people communicated through recorded media, not how close they are.
+-- reference: Ahmad, Porter, Beguerisse-Diaz (2021), Tie-decay networks in continuous time, IEEE TNSE 8, 1759-1771 (events taken as days).
+-- reference: Newman (2001), Scientific collaboration networks II, Phys. Rev. E 64, 016132: weight 1/(n-1).
+-- restricted: yes
+with today as (
+    select max(day_number) as day_number from metrics.observed_day
+),
+daily as (
+    select
+        person_a_key, person_b_key, date,
+        bool_or(ab_count + ba_count + co_count > 0) as is_active,
+        sum(ab_count) as ab_count, sum(ba_count) as ba_count, sum(co_count) as co_count, sum(reaction_count) as reaction_count,
+        sum(ab_weight) as ab_weight, sum(ba_weight) as ba_weight, sum(co_weight) as co_weight, sum(minutes) as minutes
+    from core.pair_day
+    where date <= getvariable('as_of')
+    group by person_a_key, person_b_key, date
+),
+aged as (
+    select d.*, (select day_number from today) - o.day_number as age
+    from daily as d
+    join metrics.observed_day as o on o.date = d.date
+),
+summed as (
+    select
+        person_a_key, person_b_key,
+        min(date) filter (where is_active) as first_date,
+        max(date) filter (where is_active) as last_date,
+        min(age) filter (where is_active) as silence_days,
+        max(age) filter (where is_active) as age_days,
+        count(*) filter (where is_active) as active_days,
+        sum(ab_count) as ab_count, sum(ba_count) as ba_count, sum(co_count) as co_count, sum(reaction_count) as reaction_count,
+        round(sum(ab_weight), 9) as ab_weight, round(sum(ba_weight), 9) as ba_weight, round(sum(co_weight), 9) as co_weight,
+        round(sum(minutes), 6) as meeting_minutes,
+        round(sum(pow(2, -age / getvariable('half_life_days'))) filter (where is_active), 9) as decay_score,
+        round(sum(pow(2, -age / getvariable('short_half_life_days'))) filter (where is_active), 9) as decay_short_score,
+        round(sum(pow(2, -age / getvariable('long_half_life_days'))) filter (where is_active), 9) as decay_long_score
+    from aged
+    group by person_a_key, person_b_key
+    having bool_or(is_active)
+),
+used as (
+    select
+        person_a_key, person_b_key,
+        list_sort(list(distinct medium) filter (where ab_count + ba_count + co_count > 0)) as media,
+        arg_max(row(is_cross_team, is_external, external_kind), (date, medium)) filter (where ab_count + ba_count + co_count > 0) as latest
+    from core.pair_day
+    where date <= getvariable('as_of')
+    group by person_a_key, person_b_key
+),
+met as (
+    select least(from_key, to_key) as person_a_key, greatest(from_key, to_key) as person_b_key, round(sum(minutes * weight), 6) as minutes
+    from core.contact
+    where minutes > 0 and date <= getvariable('as_of')
+    group by 1, 2
+)
+select
+    s.person_a_key, s.person_b_key, s.first_date, s.last_date, s.silence_days, s.age_days, s.active_days,
+    s.ab_count, s.ba_count, s.co_count, s.reaction_count, s.ab_weight, s.ba_weight, s.co_weight,
+    round(s.ab_weight + s.ba_weight + s.co_weight, 9) as weight,
+    s.meeting_minutes,
+    coalesce(m.minutes, 0) as meeting_strength_minutes,
+    s.decay_score, s.decay_short_score, s.decay_long_score,
+    len(u.media) as medium_count,
+    u.media,
+    s.ab_count > 0 and s.ba_count > 0 as is_mutual,
+    u.latest[1] as is_cross_team,
+    u.latest[2] as is_external,
+    u.latest[3] as external_kind
+from summed as s
+join used as u on u.person_a_key = s.person_a_key and u.person_b_key = s.person_b_key
+left join met as m on m.person_a_key = s.person_a_key and m.person_b_key = s.person_b_key
