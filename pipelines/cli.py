@@ -9,21 +9,33 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from connectors.errors import UserError
 from pipelines.home import Home
 from pipelines.progress import reporting
-from pipelines.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pipelines.settings import Settings
+
 
 DONE: Final = 0
 BUG: Final = 1
 USER_ERROR: Final = 2
 DONE_WITH_GAPS: Final = 3
+
+
+class Service(StrEnum):
+    """The services that can be read."""
+
+    slack = "slack"
+    microsoft365 = "microsoft365"
+
 
 app = typer.Typer(
     name="perdure",
@@ -46,6 +58,10 @@ HomeOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 DayOption = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The last day that figures speak of.")]
 
+SourceArgument = Annotated[Service | None, typer.Argument(help="Only this one; by default all that are configured.")]
+SinceOption = Annotated[datetime | None, typer.Option("--since", formats=["%Y-%m-%d"], help="Read nothing older (UTC).")]
+UntilOption = Annotated[datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Read nothing newer (UTC); by default now.")]
+
 _global: dict[str, Any] = {"home": None, "quiet": False}
 
 
@@ -63,6 +79,8 @@ def _quiet(given: bool) -> bool:
 
 
 def _opened(given: Path | None) -> tuple[Home, Settings]:
+    from pipelines.settings import load_settings  # takes a second: it knows every connector's settings
+
     home = _home(given).require()
     return home, load_settings(home.settings_file)
 
@@ -70,6 +88,7 @@ def _opened(given: Path | None) -> tuple[Home, Settings]:
 def _prepared(given: Path | None) -> tuple[Home, Settings]:
     """Return the home, made with key and settings on first use."""
     from pipelines.initialise import initialise
+    from pipelines.settings import load_settings
 
     home = _home(given)
     if not home.settings_file.exists():
@@ -120,6 +139,41 @@ def import_events(
     with reporting(quiet=_quiet(quiet)):
         report = sync.import_events(*opened, path, people=people, source=source)
     _tell(report)
+
+
+@app.command(epilog="Example: perdure check")
+def check(source: SourceArgument = None, home: HomeOption = None) -> None:
+    """Sign in, prove each scope with one cheap call, and say what a missing one costs and how to grant it."""
+    from pipelines import sync
+    from pipelines.tables import print_checks
+
+    settings = _opened(home)[1]
+    sources = [source.value] if source else sync.configured_sources(settings)
+    if not sources:
+        raise UserError("check: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
+    found = [row for name in sources for row in sync.check_source(settings, name)]
+    print_checks(found)
+    if not all(row.works for row in found):
+        raise typer.Exit(DONE_WITH_GAPS)
+
+
+@app.command("sync", epilog="Example: perdure sync slack --since 2026-01-01")
+def sync_services(
+    source: SourceArgument = None, since: SinceOption = None, until: UntilOption = None, home: HomeOption = None, quiet: QuietOption = False
+) -> None:
+    """Read the configured services, going on where the last run ended. Interrupted anywhere, it goes on when run again."""
+    from pipelines import sync
+
+    opened = _opened(home)
+    sources = [source.value] if source else sync.configured_sources(opened[1])
+    if not sources:
+        raise UserError("sync: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
+    with reporting(quiet=_quiet(quiet)):
+        reports = [sync.sync_source(*opened, name, since=_utc(since), until=_utc(until)) for name in sources]
+    for report in reports:
+        _tell(report, exits=False)
+    if any(report.has_gaps for report in reports):
+        raise typer.Exit(DONE_WITH_GAPS)
 
 
 @app.command(epilog="Example: perdure build --as-of 2026-09-30")
@@ -252,13 +306,17 @@ def dictionary(settings: Annotated[bool, typer.Option("--settings", help="Print 
     typer.echo(settings_table() if settings else data_dictionary())
 
 
-def _tell(report: Any) -> None:
+def _tell(report: Any, *, exits: bool = True) -> None:
     typer.echo(f"{report.source}: {report.interaction_count:,} interactions read, {report.changed_count:,} new or changed.")
     for label, counts in (("quarantined", report.quarantined), ("not observed", report.missing)):
         for reason, count in sorted(counts.items()):
             typer.echo(f"  {label}: {count:,} ({reason})", err=True)
-    if report.has_gaps:
+    if exits and report.has_gaps:
         raise typer.Exit(DONE_WITH_GAPS)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment else None
 
 
 def _day(moment: datetime | None) -> date | None:

@@ -111,7 +111,11 @@ def status(home: Home, settings: Settings) -> Status:
                     "select distinct source from raw.interaction union select source from raw.quarantine order by 1"
                 )
             ],
-            runs=_dicts(warehouse, "select command, started_at, ended_at, outcome, counts from raw.run order by started_at desc limit 10"),
+            runs=_dicts(
+                warehouse,
+                "select command, date_trunc('second', started_at) as started_at, date_trunc('second', ended_at) as ended_at, outcome, counts "
+                "from raw.run order by raw.run.started_at desc limit 10",
+            ),
             coverage=_dicts(
                 warehouse,
                 "select source, stream, medium, status, reason, count(*) as unit_count, min(date_from) as date_from, max(date_to) as date_to "

@@ -19,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from connectors.errors import UserError
+from connectors.microsoft365.settings import Microsoft365Settings
 from connectors.pseudonyms import Pseudonymiser
+from connectors.slack.settings import SlackSettings
 from metrics.disclosure import DisclosurePolicy
 from metrics.parameters import Parameters
 from pipelines.declarations import Declarations
@@ -101,6 +103,8 @@ class Settings(BaseSettings):
     organisations: tuple[OtherOrganisation, ...] = Field((), description="Clients, suppliers, partners and public bodies.")
     policies: tuple[Policy, ...] = Field((), description="Changes of policy whose effects are to be estimated.")
     charter: str | None = Field(None, description="File in the home that declares which relationships matter, such as charter.toml.")
+    slack: SlackSettings | None = Field(None, description="Slack, read every night where this section is given.")
+    microsoft365: Microsoft365Settings | None = Field(None, description="Microsoft 365, read every night where this section is given.")
     measure: Parameters = Field(Parameters(), description="Choices that change figures.")
     privacy: Privacy = Field(Privacy(), description="Disclosure control and the key.")
     publish: Publish = Field(Publish(), description="What analysts get.")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from connectors import events_file
+from connectors.checks import ScopeCheck
 from connectors.errors import UserError
 from connectors.records import Batch
 from pipelines.home import Home
@@ -19,8 +21,8 @@ from pipelines.progress import reporter
 from pipelines.settings import Settings
 from pipelines.warehouse import Warehouse
 
-SERVICES: Final[Mapping[str, Callable[..., AsyncIterator[Batch]]]] = {}
-"""The services that a night reads: settings section -> the connector's `fetch`."""
+SERVICES: Final = ("slack", "microsoft365")
+"""The services that a night reads, each a settings section and a package of `connectors`, in this order."""
 
 
 NOT_A_FAULT: Final = frozenset({"not_in_export", "participants_incomplete"})
@@ -136,12 +138,30 @@ def sync_source(home: Home, settings: Settings, source: str, *, since: datetime 
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
     with open_warehouse(home, settings) as warehouse, warehouse.recorded(f"sync {source}") as counts:
         verify_key(warehouse, pseudonyms)
-        batches = SERVICES[source](chosen, pseudonyms, since, until or datetime.now(UTC), warehouse.state(source))
+        batches = _connector(source).fetch(chosen, pseudonyms, since, until or datetime.now(UTC), warehouse.state(source))
         report = asyncio.run(_store_stream(warehouse, batches, SyncReport(source)))
         counts.update(
             interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined, missing=report.missing
         )
         return report
+
+
+def check_source(settings: Settings, source: str) -> list[ScopeCheck]:
+    """Prove a configured service's credentials and scopes, with one cheap call each.
+
+    Raises:
+        UserError: If the service is not configured, or refuses the credentials.
+    """
+    chosen = getattr(settings, source, None)
+    if chosen is None:
+        raise UserError(f"{source}: not configured; add a [{source}] section to perdure.toml")
+    checks: list[ScopeCheck] = asyncio.run(_connector(source).check(chosen))
+    return checks
+
+
+def _connector(source: str) -> Any:
+    """Return a connector's package; imported late, since the vendors' kits take seconds to load."""
+    return importlib.import_module(f"connectors.{source}")
 
 
 async def _store_stream(warehouse: Warehouse, batches: AsyncIterator[Batch], report: SyncReport) -> SyncReport:

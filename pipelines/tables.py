@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from connectors.checks import ScopeCheck
 from connectors.errors import UserError
 from pipelines.night import Status
 
@@ -55,6 +56,17 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:
     return pa.array([None if value is None else "; ".join(str(part) for part in value) for value in column.to_pylist()], pa.string())
+
+
+def print_checks(checks: list[ScopeCheck]) -> None:
+    """Print what a check of credentials found: what works, and of the rest what it costs and how to grant it."""
+    console = Console()
+    table = Table(show_edge=False, pad_edge=False)
+    for name in ("source", "scope", "works", "without it", "how to grant it"):
+        table.add_column(name, overflow="fold")
+    for row in checks:
+        table.add_row(row.source, row.scope, "yes" if row.works else "no", "" if row.works else row.costs, "" if row.works else row.grant)
+    console.print(table, highlight=False, markup=False)
 
 
 def print_status(status: Status) -> None:

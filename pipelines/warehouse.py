@@ -204,10 +204,10 @@ class Warehouse:
                         changed += self._sweep()
                     else:
                         self._upsert(kind)
-            for name, value in batch.cursors.items():
-                self.run("delete from raw.cursor where source = $1 and name = $2", [batch.source, name])
-                if value:
-                    self.run("insert into raw.cursor values ($1, $2, $3)", [batch.source, name, value])
+            if batch.cursors:
+                with self._incoming(pa.table({"name": list(batch.cursors), "value": list(batch.cursors.values())})):
+                    self.run("delete from raw.cursor where source = $1 and name in (select name from incoming)", [batch.source])
+                    self.run("insert into raw.cursor select $1, name, value from incoming where value <> ''", [batch.source])
         return Stored(batch.record_count, interactions.num_rows if interactions is not None else 0, changed)
 
     def _upsert(self, kind: str) -> None:
