@@ -72,10 +72,14 @@ class Parameters(BaseModel):
         description="A relationship hangs on one (or two) people when they carry at least this share of its contact on one side.",
     )
     minimum_pairs: int = Field(
-        10, ge=3, description="Reciprocity, cross-team share and the like get an interval and a null only where this many pairs are in contact."
+        10,
+        ge=3,
+        description="Reciprocity, cross-team share and the like get an interval and a null only where this many pairs are in contact.",
     )
     bridge_lookback_days: int = Field(180, ge=14, description="Whether a pair is a bridge is judged from contact in this many days.")
-    bridge_horizon_days: int = Field(90, ge=7, description="Within how many days after that a pair must be in contact again to count as kept.")
+    bridge_horizon_days: int = Field(
+        90, ge=7, description="Within how many days after that a pair must be in contact again to count as kept."
+    )
     newcomer_days: int = Field(90, ge=7, description="For how long after joining a person counts as a newcomer.")
     prediction_window_days: int = Field(
         0, ge=0, description="From how many observed days contact is predicted; 0 = by the rule of prediction_cut."
@@ -87,6 +91,14 @@ class Parameters(BaseModel):
         40_000, ge=1_000, description="At most about so many pairs of each past day are used to fit and to test predictions."
     )
     gap_ratio_limit: float = Field(
-        8, gt=1, description="Silence of more than so many times the usual gap between active days marks a tie as probably gone (Navarro 2017)."
+        8,
+        gt=1,
+        description="Silence of more than so many times the usual gap between active days marks a tie as probably gone (Navarro 2017).",
     )
     forming_days: int = Field(30, ge=3, description="A pair whose first contact is at most so many observed days ago is forming.")
+    response_days: int = Field(28, ge=1, le=365, description="A message not answered within this many days is taken to be unanswered.")
+    working_days: tuple[int, ...] = Field(
+        (1, 2, 3, 4, 5), description="Days of the working week, 1 for Monday, for response in working time."
+    )
+    working_from_hour: float = Field(8, ge=0, lt=24, description="When the working day begins, for response in working time.")
+    working_to_hour: float = Field(18, gt=0, le=24, description="When the working day ends, for response in working time.")
