@@ -7,7 +7,8 @@ statement moved. Reading a window whole also shows edits, reactions and, by what
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Protocol
@@ -169,22 +170,27 @@ class ConversationReader:
         """
         top = reached
         earlier: set[int] = set()
-        async for messages, is_last in self._pages(conversation, start, reached):
-            conversation = await self._with_members(conversation, messages)
-            page = self._take(conversation, messages, start, end)
-            is_ordered = all(moment < top or key in earlier for moment, key in page.moments)
-            if not is_ordered:
-                await self._read_unordered(conversation, marks, start, reached, stored, is_trailing=is_trailing)
-                return
-            lowest = min(top, page.lowest)
-            # beyond the trailing window, what is older than anything that Slack still shows may have expired by policy
-            self._sweep(conversation, start if is_last and is_trailing else lowest, top, page.keys)
-            await self._read_threads(conversation, page.roots, marks, stored)
-            if not is_last and lowest < top:
-                progress.begun = (start, lowest, end)
-                self._sink.cursors[name] = progress.dump()
-            top, earlier = lowest, page.keys
-            await self._sink.flush_if_full()
+        unsaid: tuple[int, int, set[int]] | None = None
+        async with aclosing(self._pages(conversation, start, reached)) as pages:
+            async for messages, is_last in pages:
+                conversation = await self._with_members(conversation, messages)
+                page = self._take(conversation, messages, start, end)
+                if any(moment >= top and key not in earlier for moment, key in page.moments):
+                    await self._read_unordered(conversation, marks, start, reached, stored, is_trailing=is_trailing)
+                    return
+                # only now is it sure that the page before was a whole reading of its time
+                if unsaid is not None:
+                    self._sweep(conversation, *unsaid)
+                    progress.begun = (start, top, end)
+                    self._sink.cursors[name] = progress.dump()
+                lowest = min(top, page.lowest)
+                await self._read_threads(conversation, page.roots, marks, stored)
+                # beyond the trailing window, what is older than anything that Slack still shows may have expired by policy
+                unsaid = (start if is_last and is_trailing else lowest, top, page.keys)
+                top, earlier = lowest, page.keys or earlier
+                await self._sink.flush_if_full()
+        if unsaid is not None:
+            self._sweep(conversation, *unsaid)
 
     async def _read_unordered(
         self, conversation: Conversation, marks: dict[str, str], start: int, end: int, stored: set[int] | None, *, is_trailing: bool
@@ -192,13 +198,14 @@ class ConversationReader:
         """Read [start, end) from a server that does not sort its pages: as one piece, without a cursor inside."""
         keys: set[int] = set()
         lowest = end
-        async for messages, _ in self._pages(conversation, start, end):
-            conversation = await self._with_members(conversation, messages)
-            page = self._take(conversation, messages, start, end)
-            keys |= page.keys
-            lowest = min(lowest, page.lowest)
-            await self._read_threads(conversation, page.roots, marks, stored)
-            await self._sink.flush_if_full()
+        async with aclosing(self._pages(conversation, start, end)) as pages:
+            async for messages, _ in pages:
+                conversation = await self._with_members(conversation, messages)
+                page = self._take(conversation, messages, start, end)
+                keys |= page.keys
+                lowest = min(lowest, page.lowest)
+                await self._read_threads(conversation, page.roots, marks, stored)
+                await self._sink.flush_if_full()
         self._sweep(conversation, start if is_trailing else lowest, end, keys)
 
     async def _with_members(self, conversation: Conversation, messages: list[Any]) -> Conversation:
@@ -225,7 +232,7 @@ class ConversationReader:
                     page.roots.append(root)
         return page
 
-    async def _pages(self, conversation: Conversation, start: int, end: int) -> AsyncIterator[tuple[list[Any], bool]]:
+    async def _pages(self, conversation: Conversation, start: int, end: int) -> AsyncGenerator[tuple[list[Any], bool], None]:
         """Give pages of a conversation's messages in [start, end) and whether each is the last.
 
         Slack's cursor is followed where it gives one, since an empty page may come before the end; where the cursor is
