@@ -1,0 +1,311 @@
+"""Microsoft Graph over the SDK's own request builders and adapter, as bytes parsed with orjson.
+
+The SDK's typed models cost some 200 times more than orjson, its PageIterator loses the delta link and stops at an empty
+page, and its retry handler knows three statuses only. So the builders, the authentication, the URL templates and the
+error mapping are the SDK's; paging and retries are ours, in one place with one jitter.
+
+Nothing that a response says reaches a log or an exception: `GraphError` carries a status and an error code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from secrets import SystemRandom
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+from urllib.parse import parse_qs, quote, urlsplit
+
+import httpx
+import orjson
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+
+from connectors.errors import UserError
+from connectors.microsoft365.credentials import credential
+from connectors.microsoft365.settings import Microsoft365Settings
+
+IMMUTABLE_IDS: Final = 'IdType="ImmutableId"'
+UNKNOWN_MEMBERS: Final = "include-unknown-enum-members"
+_RETRIED: Final = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504, 509})
+_LONGEST_BACKOFF_SECONDS: Final = 60.0
+# httpx logs every URL, with mailbox ids, at INFO; httpcore headers, with the token, at DEBUG
+_TALKATIVE: Final = ("httpx", "httpcore", "azure", "msal", "urllib3", "hpack", "h2")
+_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
+_RANDOM: Final = SystemRandom()
+
+
+class GraphError(Exception):
+    """A request that failed for good: its status and Graph's error code, and nothing else of the response.
+
+    Attributes:
+        status: HTTP status; 0 if no response came.
+        code: Graph's error code, such as `ErrorAccessDenied`, or a code of ours in lower case.
+    """
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(f"Microsoft Graph: {status} {code}")
+        self.status = status
+        self.code = code
+
+    @property
+    def reason(self) -> str:
+        """The failure as a coverage reason."""
+        if self.status == 404:
+            return "mailbox_not_found" if "mailbox" in self.code.casefold() else "not_found"
+        if self.status in {401, 403}:
+            return "forbidden"
+        return "unavailable" if self.status in _RETRIED or self.status == 0 else "refused"
+
+
+class Page(NamedTuple):
+    """A page of a collection.
+
+    Attributes:
+        values: Its elements, as parsed; may be empty in the middle of a collection.
+        delta_token: On the last page of a delta round, the token with which the next round begins.
+    """
+
+    values: list[Any]
+    delta_token: str | None
+
+
+class Graph:
+    """A signed-in client of Microsoft Graph; one an event loop, used as an async context manager.
+
+    Args:
+        settings: Where Graph is, how to sign in, how fast to ask.
+        sleep: For tests: what waits between tries.
+
+    Attributes:
+        client: The SDK's client: the root of its request builders.
+        request_count: How many requests were sent, retries too.
+    """
+
+    def __init__(self, settings: Microsoft365Settings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self.settings = settings
+        self.request_count = 0
+        self._sleep = sleep
+        self._all = asyncio.Semaphore(settings.concurrency)
+        self._units: dict[str, asyncio.Semaphore] = {}
+        quiet_loggers()
+        self._credential: AsyncTokenCredential = credential(settings)
+        self._http = _http_client(settings)
+        self._adapter = _adapter(settings, self._credential, self._http)
+        self._errors = _error_map()
+        self.client = _service_client(self._adapter)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._http.aclose()
+        await self._credential.close()
+
+    async def get(self, builder: Any, *, unit: str = "", prefer: Sequence[str] = (), **query: Any) -> dict[str, Any]:
+        """Return the JSON object that a GET of a request builder answers with.
+
+        Args:
+            builder: A request builder of the SDK.
+            unit: The mailbox (or other unit) whose own limit of requests under way applies.
+            prefer: More `Prefer` values; immutable ids are always asked for.
+            query: Query parameters, by the SDK's names (`select`, `filter`, `top`, ...).
+
+        Raises:
+            GraphError: If Graph refuses, or fails on every try.
+            UserError: If the sign-in is refused.
+        """
+        kind: Any = type(builder)
+        parameters = _query_class(kind)(**query) if query else None
+
+        def request() -> Any:
+            configuration = _configuration(prefer, parameters)
+            return builder.to_get_request_information(configuration)
+
+        if not unit:
+            return await self._tried(request)
+        async with self._units.setdefault(unit, asyncio.Semaphore(self.settings.mailbox_concurrency)):
+            return await self._tried(request)
+
+    async def pages(
+        self, builder: Any, *, unit: str = "", prefer: Sequence[str] = (), delta_token: str | None = None, **query: Any
+    ) -> AsyncGenerator[Page, None]:
+        """Yield a collection page by page, sending the same headers for each.
+
+        Args:
+            builder: A request builder of the SDK.
+            unit: As for `get`.
+            prefer: As for `get`.
+            delta_token: Go on from this token of an earlier round; the query is in it.
+            query: As for `get`.
+
+        Raises:
+            GraphError: As `get` does, or if a next link leads elsewhere or in circles.
+            UserError: If the sign-in is refused.
+        """
+        if delta_token is not None:
+            first = builder.to_get_request_information()
+            first.path_parameters["baseurl"] = self.settings.base_url.rstrip("/")
+            builder = builder.with_url(f"{first.url.partition('?')[0]}?$deltatoken={quote(delta_token, safe='')}")
+            query = {}
+        visited: set[int] = set()
+        answer = await self.get(builder, unit=unit, prefer=prefer, **query)
+        while True:
+            values = answer.get("value")
+            link = answer.get("@odata.nextLink")
+            yield Page(values if isinstance(values, list) else [], _token(answer.get("@odata.deltaLink")))
+            if link is None:
+                return
+            if not isinstance(link, str) or not self._is_ours(link) or hash(link) in visited:
+                raise GraphError(0, "bad_next_link")
+            visited.add(hash(link))
+            answer = await self.get(builder.with_url(link), unit=unit, prefer=prefer)
+
+    def _is_ours(self, link: str) -> bool:
+        """Whether a link stays on Graph's own host: the token goes along with every request."""
+        ours, theirs = urlsplit(self.settings.base_url), urlsplit(link)
+        return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
+
+    async def _tried(self, request: Callable[[], Any]) -> dict[str, Any]:
+        attempt = 0
+        while True:
+            attempt += 1
+            async with self._all:
+                answer, failure, pause = await self._once(request())
+            if answer is not None:
+                return answer
+            if pause is None or attempt >= self.settings.attempts:
+                raise failure
+            if pause > self.settings.longest_pause_seconds:
+                raise GraphError(failure.status, "retry_after_too_long")
+            backoff = min(_LONGEST_BACKOFF_SECONDS, self.settings.retry_seconds * 2 ** (attempt - 1))
+            await self._sleep(pause * _RANDOM.uniform(1.0, 1.1) if pause else backoff * _RANDOM.uniform(0.5, 1.0))
+
+    async def _once(self, request: Any) -> tuple[dict[str, Any] | None, GraphError, float | None]:
+        """Send once: the answer, or a failure and the pause before another try (0: by backoff, None: no other try)."""
+        from kiota_abstractions.api_error import APIError
+
+        self.request_count += 1
+        refused: str | None = None
+        failure, pause = GraphError(0, "malformed_response"), 0.0
+        retried = True
+        try:
+            body = await self._adapter.send_primitive_async(request, "bytes", self._errors)
+            answer = orjson.loads(body) if body else None
+            if isinstance(answer, dict) and "error" not in answer:
+                return answer, failure, None
+        except APIError as error:
+            status = error.response_status_code or 0
+            failure = GraphError(status, _error_code(error))
+            retried = status in _RETRIED
+            pause = _retry_after(error.response_headers)
+        except httpx.HTTPError as error:
+            failure = GraphError(0, type(error).__name__)
+        except ValueError:
+            # not JSON, or cut short: the message would quote it
+            pass
+        except ClientAuthenticationError as error:
+            found = re.search(r"AADSTS\d+", str(error))
+            refused = found.group() if found else "refused"
+        except AzureError:
+            failure = GraphError(0, "sign_in_unavailable")
+        if refused is None and failure.status == 401:
+            refused = "401"
+        if refused is not None:
+            # outside the except blocks, so that no exception which quotes the response hangs on ours
+            raise UserError(
+                f"microsoft365: the sign-in is refused ({refused}); check tenant_id, client_id and the secret, certificate or managed "
+                "identity, and that it has not expired"
+            )
+        return None, failure, pause if retried else None
+
+
+def quiet_loggers() -> None:
+    """Keep the libraries underneath from logging URLs, headers and bodies, whatever the root logger's level is."""
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        if logger.level < logging.WARNING:
+            logger.setLevel(logging.WARNING)
+
+
+def _http_client(settings: Microsoft365Settings) -> httpx.AsyncClient:
+    from kiota_http.middleware.options import RetryHandlerOption
+    from msgraph.graph_request_adapter import options
+    from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
+
+    limits = httpx.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
+    # over HTTP/2 a connection ends after a number of streams, and with it every request on it
+    plain = httpx.AsyncClient(http2=False, timeout=settings.timeout_seconds, limits=limits, trust_env=not settings.is_loopback)
+    retries = {RetryHandlerOption.get_key(): RetryHandlerOption(max_retries=0, should_retry=False)}
+    client: httpx.AsyncClient = GraphClientFactory.create_with_default_middleware(client=plain, options={**options, **retries})
+    return client
+
+
+def _adapter(settings: Microsoft365Settings, signed_in: AsyncTokenCredential, http: httpx.AsyncClient) -> Any:
+    from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
+    from msgraph.graph_request_adapter import GraphRequestAdapter
+
+    host = urlsplit(settings.base_url).hostname or ""
+    provider = AzureIdentityAuthenticationProvider(signed_in, scopes=[f"{settings.resource}/.default"], allowed_hosts=[host])
+    adapter = GraphRequestAdapter(provider, client=http)
+    adapter.base_url = settings.base_url.rstrip("/")
+    adapter.observability_options.include_euii_attributes = False
+    return adapter
+
+
+def _service_client(adapter: Any) -> Any:
+    from msgraph.graph_service_client import GraphServiceClient
+
+    return GraphServiceClient(request_adapter=adapter)
+
+
+def _error_map() -> dict[str, Any]:
+    from msgraph.generated.models.o_data_errors.o_data_error import ODataError
+
+    return {"XXX": ODataError}
+
+
+@lru_cache(maxsize=256)
+def _query_class(builder: type) -> Any:
+    """Return the class of a builder's GET query parameters, which the SDK nests in it under a long name."""
+    return next(value for name, value in vars(builder).items() if name.endswith("GetQueryParameters"))
+
+
+def _configuration(prefer: Sequence[str], parameters: Any) -> Any:
+    from kiota_abstractions.base_request_configuration import RequestConfiguration
+
+    configuration: Any = RequestConfiguration(query_parameters=parameters)
+    configuration.headers.add("Prefer", ", ".join((IMMUTABLE_IDS, *prefer)))
+    return configuration
+
+
+def _token(link: object) -> str | None:
+    """Return the token of a delta link. The rest of the link is rebuilt, so that no stored value holds an id."""
+    if not isinstance(link, str):
+        return None
+    return next((values[0] for name, values in parse_qs(urlsplit(link).query).items() if name.lower().lstrip("$") == "deltatoken"), None)
+
+
+def _error_code(error: Any) -> str:
+    """Return Graph's error code if it looks like one: the message beside it may name a mailbox."""
+    code = getattr(getattr(error, "error", None), "code", None)
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else "unknown"
+
+
+def _retry_after(headers: Mapping[str, str] | None) -> float:
+    """Return Retry-After in seconds, given as seconds or as an HTTP date; 0 if there is none."""
+    value = headers.get("retry-after") if headers else None
+    if not value:
+        return 0.0
+    if value.isascii() and value.strip().isdigit():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

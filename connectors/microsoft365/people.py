@@ -1,0 +1,225 @@
+"""The accounts of one run: raw ids and addresses on this side, keyed hashes on the other.
+
+Everything here lives in memory for one run only. Raw ids are needed to ask Graph about a mailbox, so each run learns
+them from the directory anew; nothing stored could give them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from connectors.pseudonyms import Pseudonymiser, normalise_address, normalise_domain
+
+NOT_PERSONS: Final = frozenset({"room", "shared_mailbox", "bot", "app", "group"})
+_LONGEST_ID: Final = 512
+_LONGEST_ADDRESS: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user object of the directory.
+
+    Attributes:
+        user_id: The raw object id.
+        key: The account's key.
+        address: The main address, or None.
+        aliases: All other addresses.
+        is_guest: Whether the directory says Guest.
+        is_active: accountEnabled; None where it is not told.
+        is_licensed: Whether there are licences; None where it is not told.
+        has_mailbox: Whether it is worth asking for a mailbox: an address, and no sign that there is no licence.
+    """
+
+    user_id: str
+    key: int
+    address: str | None
+    aliases: tuple[str, ...]
+    is_guest: bool
+    is_active: bool | None
+    is_licensed: bool | None
+    has_mailbox: bool
+
+
+class People:
+    """Keys of accounts by user id and by address, and records of those whom the directory does not list.
+
+    An account of the directory is `Pseudonymiser.key("microsoft365:account", user id)`; an address without one is
+    `key("address", normalised address)`, with an account record of kind `unknown`. A group's address is no account.
+
+    Args:
+        pseudonyms: The organisation's pseudonyms.
+        opted_out: `person_id` (32 hexadecimal digits) or `account_key` (decimal) of those who asked to be left out.
+
+    Attributes:
+        opted_out: Keys of their accounts.
+        kinds: Account key -> kind, where it is not a person.
+        own_domains: The domains of members' addresses: mail from there is internal.
+    """
+
+    def __init__(self, pseudonyms: Pseudonymiser, opted_out: Iterable[str] = ()) -> None:
+        self.pseudonyms = pseudonyms
+        self.opted_out: set[int] = set()
+        self.kinds: dict[int, str] = {}
+        self.own_domains: set[str] = set()
+        self._asked_out = frozenset(text.strip().lower() for text in opted_out)
+        self._ids: dict[str, int] = {}
+        self._addresses: dict[str, int] = {}
+        self._groups: set[str] = set()
+        self._raw: dict[str, int | None] = {}
+        self._internal: set[int] = set()
+        self._listed: set[int] = set()
+        self._unlisted: dict[int, dict[str, Any]] = {}
+        self._foreign: dict[int, dict[str, Any]] = {}
+        self._without_address: set[str] = set()
+
+    # -- the directory ------------------------------------------------------------------------------------------------
+
+    def key_of(self, user_id: str) -> int:
+        """Return the account key of a user id, without recording anything."""
+        return self.pseudonyms.key("microsoft365:account", user_id)
+
+    def add(self, member: Member, kind: str) -> None:
+        """Take a member of the directory."""
+        self._ids[member.user_id] = member.key
+        self._listed.add(member.key)
+        if kind in NOT_PERSONS:
+            self.kinds[member.key] = kind
+        if not member.is_guest:
+            self._internal.add(member.key)
+        self._take(member, [] if member.address is None else [member.address])
+        if self._is_asked_out(member.key, [name for name in (member.address, *member.aliases) if name is not None]):
+            self.opted_out.add(member.key)
+
+    def add_aliases(self, member: Member) -> None:
+        """Take a member's other addresses; an address that is another member's main one stays theirs."""
+        self._take(member, member.aliases)
+
+    def _take(self, member: Member, addresses: Iterable[str]) -> None:
+        for address in addresses:
+            normal = normalise_address(address)
+            if normal is not None:
+                self._addresses.setdefault(normal, member.key)
+                if not member.is_guest:
+                    self.own_domains.add(normal.rpartition("@")[2])
+        self._raw.clear()
+
+    def add_room(self, address: str) -> None:
+        """Take a room's address, also where the directory does not list it as a user."""
+        normal = normalise_address(address)
+        if normal is not None:
+            self.kinds[self._addresses.get(normal, self.pseudonyms.key("address", normal))] = "room"
+
+    def add_group(self, addresses: Iterable[object]) -> None:
+        """Take a group's addresses: whoever is behind them, they are not one person."""
+        for address in addresses:
+            if isinstance(address, str) and (normal := normalise_address(address)) is not None:
+                self._groups.add(normal)
+
+    def _is_asked_out(self, key: int, addresses: Iterable[str]) -> bool:
+        if not self._asked_out:
+            return False
+        return str(key) in self._asked_out or any(self.pseudonyms.person_id(address) in self._asked_out for address in addresses)
+
+    def by_room(self, address: str) -> int | None:
+        """Return the account key of an address that the directory knows, recording nothing."""
+        normal = normalise_address(address) if len(address) <= _LONGEST_ADDRESS else None
+        return None if normal is None else self._addresses.get(normal)
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def by_address(self, address: object) -> int | None:
+        """Return the account key of an address; None if it is none or a group's. An address met first is recorded."""
+        if type(address) is not str or len(address) > _LONGEST_ADDRESS:
+            return None
+        try:
+            return self._raw[address]
+        except KeyError:
+            found = self._raw[address] = self._by_new_address(address)
+            return found
+
+    def _by_new_address(self, address: str) -> int | None:
+        normal = normalise_address(address)
+        if normal is None or normal in self._groups:
+            return None
+        if (key := self._addresses.get(normal)) is not None:
+            return key
+        key = self.pseudonyms.key("address", normal, remember=False)
+        if self._is_asked_out(key, [normal]):
+            self.opted_out.add(key)
+        elif key not in self._listed:
+            domain = normal.rpartition("@")[2]
+            if domain in self.own_domains:
+                self._internal.add(key)
+            self._unlisted[key] = {
+                "account_key": key,
+                "person_id": self.pseudonyms.person_id(normal),
+                "alias_ids": [],
+                "domain_key": self.pseudonyms.domain_key(domain),
+                "kind": self.kinds.get(key, "unknown"),
+            }
+        self._listed.add(key)
+        self._addresses[normal] = key
+        return key
+
+    def by_id(self, user_id: object, *, address: object = None, kind: str = "unknown") -> int | None:
+        """Return the account key of a user id; None if it is none. An id outside the directory is recorded, with its address if told."""
+        if type(user_id) is not str or not 0 < len(user_id) <= _LONGEST_ID:
+            return None
+        known = self._ids.get(user_id)
+        if known is not None and (address is None or user_id not in self._without_address):
+            return known
+        key = self.key_of(user_id)
+        self._ids[user_id] = key
+        normal = normalise_address(address) if type(address) is str and len(address) <= _LONGEST_ADDRESS else None
+        if kind in NOT_PERSONS:
+            self.kinds[key] = kind
+        elif normal is None:
+            self._without_address.add(user_id)
+        else:
+            self._without_address.discard(user_id)
+        if self._is_asked_out(key, [normal] if normal else []):
+            self.opted_out.add(key)
+            self._foreign.pop(key, None)
+        else:
+            self._foreign[key] = {
+                "account_key": key,
+                "person_id": self.pseudonyms.person_id(normal) if normal else None,
+                "alias_ids": [],
+                "domain_key": self.pseudonyms.domain_key(normal) if normal else None,
+                "kind": kind,
+                "is_guest": None if kind in NOT_PERSONS else True,
+            }
+        return key
+
+    def is_listed(self, user_id: str) -> bool:
+        """Return whether the directory lists a user id."""
+        return self._ids.get(user_id) in self._listed
+
+    def is_internal(self, key: int) -> bool:
+        """Return whether an account is a member of the tenant, or an address of one of its domains."""
+        return key in self._internal
+
+    def is_person(self, key: int) -> bool:
+        """Return whether an account may be a person, and one who did not ask to be left out."""
+        return key not in self.kinds and key not in self.opted_out
+
+    def new_addresses(self) -> list[dict[str, Any]]:
+        """Return the account records of addresses met since the last call that the directory does not list."""
+        found = list(self._unlisted.values())
+        self._unlisted.clear()
+        return found
+
+    def new_ids(self) -> list[dict[str, Any]]:
+        """Return the account records of ids met since the last call that the directory does not list: federated users, bots."""
+        found = list(self._foreign.values())
+        self._foreign.clear()
+        return found
+
+
+def guest_address(principal_name: str) -> str | None:
+    """Return the outside address that a guest's user principal name encodes (`name_host.org#EXT#@tenant`), or None."""
+    name, mark, _ = principal_name.partition("#EXT#")
+    local, underscore, domain = name.rpartition("_")
+    return f"{local}@{domain}" if mark and underscore and local and normalise_domain(domain) and "." in domain else None

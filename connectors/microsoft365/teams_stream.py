@@ -1,0 +1,207 @@
+"""Reading Teams: each member's chats, each team's channels, by when a message last changed.
+
+A reply, a reaction, an edit or a deletion changes when a message was last modified, so that also what happens late to an
+old message is met.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from connectors.microsoft365.client import UNKNOWN_MEMBERS, GraphError
+from connectors.microsoft365.columns import Interactions, graph_time
+from connectors.microsoft365.faults import Faults
+from connectors.microsoft365.people import Member
+from connectors.microsoft365.pump import Batcher, Emit, Part, each
+from connectors.microsoft365.run import ROWS_A_PART, Run
+from connectors.microsoft365.teams import (
+    CHANNELS,
+    CHATS,
+    Chat,
+    TeamsParser,
+    channel_key,
+    channel_record,
+    chat_ids,
+    chat_key,
+    one_on_one,
+    parse_chat,
+)
+from connectors.microsoft365.windows import Coverage
+from connectors.records import Batch
+
+_CHAT_MEDIA: Final = ("teams_chat", "teams_group_chat")
+
+
+def _query(start: Any, run: Run) -> dict[str, Any]:
+    return {
+        "filter": f"lastModifiedDateTime gt {graph_time(start)} and lastModifiedDateTime lt {graph_time(run.until)}",
+        "top": run.settings.teams_page_size,
+    }
+
+
+@dataclass(slots=True)
+class _ChatReader:
+    run: Run
+    parser: TeamsParser
+    coverage: Coverage
+    chats: dict[str, Chat] = field(default_factory=dict)
+    spaces: list[dict[str, Any]] = field(default_factory=list)
+    unread: dict[int, str] = field(default_factory=dict)
+
+    async def read(self, member: Member, emit: Emit) -> None:
+        """Read a member's chats."""
+        run = self.run
+        start = self.coverage.windows.start(member.key)
+        if start >= run.until:
+            await emit(Part(units=1))
+            return
+        builder = run.graph.client.users.by_user_id(member.user_id).chats.get_all_messages
+        rows = Interactions()
+        try:
+            async for page in run.graph.pages(builder, unit=member.user_id, prefer=(UNKNOWN_MEMBERS,), **_query(start, run)):
+                await self._learn(chat_ids(page.values))
+                self.parser.chat_messages(page.values, self.chats, rows)
+                if len(rows) >= ROWS_A_PART:
+                    await emit(self._part(rows))
+                    rows = Interactions()
+        except GraphError as error:
+            self.coverage.fail(member.key, error)
+            part = self._part(rows)
+            part.units = 1
+            await emit(part)
+            return
+        part = self.coverage.done(member.key, start)
+        part.interactions = rows
+        part.rows.setdefault("space", []).extend(self._taken_spaces())
+        part.cursors |= self.coverage.windows.cursor(member.key, run.until)
+        await emit(part)
+
+    def _part(self, rows: Interactions) -> Part:
+        return Part(rows, {"space": self._taken_spaces()})
+
+    def _taken_spaces(self) -> list[dict[str, Any]]:
+        found, self.spaces = self.spaces, []
+        return found
+
+    async def _learn(self, names: Iterable[str]) -> None:
+        """Learn chats' kinds and members: from the id of a one-on-one chat, by one request for any other, once a run."""
+        await asyncio.gather(*(self._learn_one(name) for name in names if name not in self.chats))
+
+    async def _learn_one(self, name: str) -> None:
+        people = self.run.people
+        chat = one_on_one(name, people, known_only=True)
+        if chat is None:
+            try:
+                builder = self.run.graph.client.chats.by_chat_id(name)
+                chat = parse_chat(name, await self.run.graph.get(builder, prefer=(UNKNOWN_MEMBERS,), expand=["members"]), people)
+            except GraphError as error:
+                chat = one_on_one(name, people)
+                if chat is None:
+                    # the message stays, counted, without anybody whom it reached
+                    self.unread[chat_key(name, people)] = error.reason
+                    self.chats.setdefault(name, Chat(chat_key(name, people), "teams_group_chat", (), 0))
+                    return
+        if name not in self.chats:
+            self.chats[name] = chat
+            self.spaces.append(chat.record(people))
+
+
+async def read_chats(run: Run) -> AsyncGenerator[Batch, None]:
+    """Read the Teams chats of every member in scope."""
+    faults = Faults(run.people.pseudonyms, CHATS)
+    coverage = Coverage(run.windows(CHATS, timedelta(hours=run.settings.overlap_hours)), _CHAT_MEDIA)
+    reader = _ChatReader(run, TeamsParser(run.people, faults), coverage)
+    batcher = Batcher(CHATS, len(run.mailboxes), run.extras(faults))
+    async with aclosing(each(run.mailboxes, reader.read, workers=run.settings.concurrency)) as parts:
+        async for part in parts:
+            if (batch := batcher.add(part)) is not None:
+                yield batch
+    batcher.add(coverage.finish())
+    day = {"date_from": coverage.windows.until.date(), "date_to": coverage.windows.until.date()}
+    partial = [
+        {"stream": CHATS, "unit_key": key, "medium": "teams_group_chat", "status": "partial", "reason": f"members_{reason}", **day}
+        for key, reason in sorted(reader.unread.items())
+    ]
+    batcher.add(Part(rows={"coverage": partial}))
+    yield batcher.flush()
+
+
+# -- channels -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _ChannelReader:
+    run: Run
+    parser: TeamsParser
+    coverage: Coverage
+
+    async def read(self, team: str, emit: Emit) -> None:
+        """Read a team's channels, replies among them."""
+        run = self.run
+        key = team_key(team, run)
+        start = self.coverage.windows.start(key)
+        if start >= run.until:
+            await emit(Part(units=1))
+            return
+        channels = run.graph.client.teams.by_team_id(team).channels
+        rows = Interactions()
+        spaces: set[int] = set()
+        try:
+            async for page in run.graph.pages(channels.get_all_messages, prefer=(UNKNOWN_MEMBERS,), **_query(start, run)):
+                spaces |= self.parser.channel_messages(page.values, rows)
+                if len(rows) >= ROWS_A_PART:
+                    await emit(Part(rows))
+                    rows = Interactions()
+        except GraphError as error:
+            self.coverage.fail(key, error)
+            await emit(Part(rows, units=1))
+            return
+        part = self.coverage.done(key, start)
+        part.interactions = rows
+        if spaces:
+            kinds = await self._memberships(channels)
+            part.rows["space"] = [channel_record(space, kinds.get(space)) for space in sorted(spaces)]
+        part.cursors |= self.coverage.windows.cursor(key, run.until)
+        await emit(part)
+
+    async def _memberships(self, channels: Any) -> dict[int, str]:
+        """Return which channels are private or shared; unknown where Channel.ReadBasic.All is not granted."""
+        found: dict[int, str] = {}
+        try:
+            async for page in self.run.graph.pages(channels, prefer=(UNKNOWN_MEMBERS,), select=["id", "membershipType"]):
+                for channel in page.values:
+                    if isinstance(channel, dict) and isinstance(channel.get("id"), str) and isinstance(channel.get("membershipType"), str):
+                        found[channel_key(channel["id"], self.run.people)] = channel["membershipType"]
+        except GraphError:
+            return {}
+        return found
+
+
+def team_key(team: str, run: Run) -> int:
+    """Return the key under which a team's cursor and coverage are kept."""
+    return run.people.pseudonyms.key("microsoft365:team", team)
+
+
+async def read_channels(run: Run) -> AsyncGenerator[Batch, None]:
+    """Read the channels of every team."""
+    faults = Faults(run.people.pseudonyms, CHANNELS)
+    coverage = Coverage(run.windows(CHANNELS, timedelta(hours=run.settings.overlap_hours)), ("teams_channel",))
+    reader = _ChannelReader(run, TeamsParser(run.people, faults), coverage)
+    teams: set[str] = set()
+    try:
+        async for page in run.graph.pages(run.graph.client.teams, select=["id"], top=999):
+            teams |= {team["id"] for team in page.values if isinstance(team, dict) and isinstance(team.get("id"), str) and team["id"]}
+    except GraphError as error:
+        coverage.fail(0, error)
+    batcher = Batcher(CHANNELS, len(teams), run.extras(faults))
+    async with aclosing(each(sorted(teams), reader.read, workers=run.settings.concurrency)) as parts:
+        async for part in parts:
+            if (batch := batcher.add(part)) is not None:
+                yield batch
+    batcher.add(coverage.finish())
+    yield batcher.flush()

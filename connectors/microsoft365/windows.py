@@ -1,0 +1,138 @@
+"""From when to when a unit is read, and what is said where it could not be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connectors.microsoft365.client import GraphError
+from connectors.microsoft365.columns import graph_time
+from connectors.microsoft365.pump import Part
+from connectors.state import State
+
+
+@dataclass(slots=True)
+class Windows:
+    """The windows of one stream's units.
+
+    A unit's cursor is the moment up to which it was read. It never moves back, nor over anything unread: a run that is
+    asked to begin later than the cursor begins at the cursor.
+
+    Attributes:
+        stream: The stream's name.
+        state: Cursors of earlier runs.
+        since: What the run was asked for, or None.
+        until: The run's fixed upper bound.
+        history: How far back a first run reads.
+        overlap: How much of what was read is read again.
+    """
+
+    stream: str
+    state: State
+    since: datetime | None
+    until: datetime
+    history: timedelta
+    overlap: timedelta
+
+    def stored(self, key: int | str) -> datetime | None:
+        """Return up to when a unit was read, or None."""
+        return parse_cursor(self.state.cursor(f"{self.stream}:{key}"))
+
+    def start(self, key: int | str) -> datetime:
+        """Return from when on a unit is to be read."""
+        stored = self.stored(key)
+        if stored is None:
+            return self.since if self.since is not None else self.until - self.history
+        start = stored - self.overlap
+        return start if self.since is None else min(start, self.since)
+
+    def cursor(self, key: int | str, reached: datetime) -> dict[str, str]:
+        """Return the unit's cursor after it was read up to a moment."""
+        stored = self.stored(key)
+        return {f"{self.stream}:{key}": graph_time(reached if stored is None else max(stored, reached))}
+
+
+def parse_cursor(value: str | None) -> datetime | None:
+    """Return a cursor's moment; None if there is none, or none that can be read: then all is read again."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Coverage:
+    """What of a stream could be read, and what could not.
+
+    Attributes:
+        windows: The stream's windows.
+        media: The media that it observes.
+        failed: Unit -> reason.
+        read_count: How many units were read.
+        first: The earliest moment from which on one of them was read.
+    """
+
+    windows: Windows
+    media: tuple[str, ...]
+    failed: dict[int, str] = field(default_factory=dict)
+    read_count: int = 0
+    first: datetime | None = None
+
+    def done(self, key: int, start: datetime) -> Part:
+        """Note a unit that was read, and return what to store where it could not be read before."""
+        self.read_count += 1
+        self.first = start if self.first is None else min(self.first, start)
+        unread = parse_cursor(self.windows.state.cursor(self._unread(key)))
+        if unread is None:
+            return Part(units=1)
+        return Part(rows={"coverage": self._rows(key, unread, "observed", None)}, cursors={self._unread(key): ""}, units=1)
+
+    def fail(self, key: int, error: GraphError) -> None:
+        """Note a unit that could not be read."""
+        self.failed[key] = error.reason
+
+    def finish(self) -> Part:
+        """Return the stream's own coverage, and that of every unit that could not be read.
+
+        Where every unit was refused, the permission is missing, and that is said once.
+        """
+        windows = self.windows
+        if self.failed and not self.read_count and set(self.failed.values()) == {"forbidden"}:
+            start = min(windows.start(key) for key in self.failed)
+            return Part(rows={"coverage": self._rows(0, start, "missing", "missing_scope")})
+        part = Part(rows={"coverage": []})
+        if windows.state.cursor(self._unread(0)) is not None and 0 not in self.failed:
+            part.cursors[self._unread(0)] = ""
+        if self.read_count and self.first is not None:
+            part.rows["coverage"] += self._rows(0, self.first, "observed", None)
+        for key, reason in sorted(self.failed.items()):
+            start = parse_cursor(windows.state.cursor(self._unread(key))) or windows.start(key)
+            part.rows["coverage"] += self._rows(key, start, "missing", reason)
+            part.cursors[self._unread(key)] = graph_time(start)
+        return part
+
+    def newly_failed(self) -> bool:
+        """Return whether a unit failed that was read the last time."""
+        return any(self.windows.state.cursor(self._unread(key)) is None for key in self.failed)
+
+    def _unread(self, key: int) -> str:
+        return f"unread:{self.windows.stream}:{key}"
+
+    def _rows(self, key: int, start: datetime, status: str, reason: str | None) -> list[dict[str, Any]]:
+        windows = self.windows
+        return [
+            {
+                "stream": windows.stream,
+                "unit_key": key,
+                "medium": medium,
+                "date_from": start.astimezone(UTC).date(),
+                "date_to": windows.until.astimezone(UTC).date(),
+                "status": status,
+                "reason": reason,
+            }
+            for medium in self.media
+        ]
