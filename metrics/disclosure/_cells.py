@@ -27,7 +27,10 @@ Flags = npt.NDArray[np.bool_]
 TOTALS: Final = frozenset({"any", "all"})
 SUM, AT_MOST, AT_LEAST = 0, 1, 2
 """How a total relates to its parts: it is their sum; at most their sum and at least each; at least their sum."""
-_SIDES: Final = ("_a", "_b")
+_SIDES: Final = (("", "_a"), ("", "_b"), ("from_", ""), ("to_", ""))
+_REPEATED: Final = 1.5
+_PLAINLY_REPEATED: Final = 3.0
+"""How often, on average, rows must repeat a figure for it to be taken as one, and to be taken as nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,11 @@ def _hash(*parts: str) -> int:
 
 
 def dimension_name(column: str) -> str:
-    """`team` for `team_a` and `team_b`; any other column stands for itself."""
-    return column[: -len("_a")] if column.endswith(_SIDES) else column
+    """`team` for `team_a`, `team_b`, `from_team` and `to_team`; any other column stands for itself."""
+    for before, after in _SIDES:
+        if column.startswith(before) and column.endswith(after):
+            return column[len(before) : len(column) - len(after)]
+    return column
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +171,36 @@ def _guards_of(number: int, table: pa.Table, roles: Roles) -> list[_Guard]:
     for column in roles.guards:
         values = pc.cast(table[column], pa.float64()).to_numpy()
         rows = np.flatnonzero(~np.isnan(values))
-        measure, about = column, dimensions
-        prefix = column.removesuffix("_person_count")
-        if prefix in roles.dimensions:
-            # team_a_person_count is the person_count of that team, in that panel, whatever the other dimensions are
-            own = _dimension(dimension_name(prefix), table[prefix], prefix)
-            alone = [own, *(d for d in dimensions if d.columns == ("panel_kind", "panel_start"))]
-            if _is_one_figure(_keys("person_count", alone, rows), values[rows]):
-                measure, about = "person_count", alone
-        taken = [_Dimension(d.columns, d.hashes[rows], d.pattern[rows], d.patterns) for d in about]
-        found.append(_Guard(number, rows, values[rows], taken, _keys(measure, about, rows)))
+        shorter = _shorter(column, dimensions, table, rows, values[rows])
+        is_plain = any(len(np.unique(_keys(m, about, rows))) * _PLAINLY_REPEATED <= len(rows) for m, about in shorter)
+        for measure, about in shorter if is_plain else ((column, dimensions), *shorter):
+            taken = [_Dimension(d.columns, d.hashes[rows], d.pattern[rows], d.patterns) for d in about]
+            found.append(_Guard(number, rows, values[rows], taken, _keys(measure, about, rows)))
     return found
+
+
+def _shorter(
+    column: str, dimensions: Sequence[_Dimension], table: pa.Table, rows: Indices, values: Numbers
+) -> list[tuple[str, list[_Dimension]]]:
+    """The same guard as a figure about fewer dimensions, where the rows repeat it: the size of a team stands in every pair with it.
+
+    An attacker who is refused it in one row would read it in another, so the figure that they share is a cell as well.
+    """
+    panel = [d for d in dimensions if d.columns == ("panel_kind", "panel_start")]
+    singles = [d for d in dimensions if d not in panel]
+    for kept in ([], panel, *([d] for d in singles), *([d, *panel] for d in singles if panel)):
+        if len(kept) >= len(dimensions):
+            continue
+        keys = _keys(column, kept, rows)
+        if len(np.unique(keys)) * _REPEATED > len(rows) or not _is_one_figure(keys, values):
+            continue
+        single = [d for d in kept if len(d.columns) == 1]
+        if not single:
+            return [(column, list(kept))]
+        name = single[0].columns[0]
+        measure = "person_count" if column.endswith("person_count") else column
+        return [(measure, [_dimension(dimension_name(name), table[name], name), *(d for d in kept if d not in single)])]
+    return []
 
 
 def _keys(measure: str, dimensions: Sequence[_Dimension], rows: Indices) -> Hashes:

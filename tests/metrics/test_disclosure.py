@@ -390,3 +390,25 @@ def test_escaped_text_never_starts_a_formula_and_is_kept(text: str) -> None:
 
 def test_html_is_only_text() -> None:
     assert escape_html("<script>alert('1')</script>") == "&lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt;"
+
+
+def test_a_size_that_many_rows_repeat_is_one_secret_whatever_the_column_is_called() -> None:
+    of = spec("reach", "from_team to_team", "from_team:text to_team:text from_person_count:count to_person_count:count reached_ratio:ratio")
+    sizes = {"small": 3, "a": 12, "b": 13, "c": 40}
+    sides = {**sizes, "any": sum(sizes.values())}
+    pairs = [(one, other) for one in sides for other in sides]
+    table = pa.table(
+        {
+            "from_team": [one for one, _ in pairs],
+            "to_team": [other for _, other in pairs],
+            "from_person_count": [sides[one] for one, _ in pairs],
+            "to_person_count": [sides[other] for _, other in pairs],
+            "reached_ratio": [0.5] * len(pairs),
+        }
+    )
+    outcome = control({"metrics.reach": table}, {"metrics.reach": of})
+    rows = outcome.tables["metrics.reach"].to_pylist()
+    # were a's size shown in any row, the small team's would follow from the total
+    assert all(row[WITHHELD] for row in rows if {row["from_team"], row["to_team"]} & {"small", "a"})
+    assert not [row for row in rows if row[WITHHELD] and {row["from_team"], row["to_team"]} <= {"b", "c", "any"}]
+    assert_protected(outcome)
