@@ -73,7 +73,7 @@ root as (
 message as (
     select
         c.medium, least(c.from_key, c.to_key) as person_a_key, greatest(c.from_key, c.to_key) as person_b_key, c.from_key < c.to_key as is_from_a,
-        c.occurred_at, c.date, c.interaction_key,
+        c.occurred_at, (c.occurred_at at time zone 'UTC') at time zone getvariable('time_zone') as local_at, c.date, c.interaction_key,
         -- the message that opened a thread may have been landed before it was known to open one
         coalesce(t.thread_key, r.thread_key) as thread_key
     from core.contact as c
@@ -84,12 +84,13 @@ message as (
 streamed as (
     select * from message
     union all
-    select 'any', person_a_key, person_b_key, is_from_a, occurred_at, date, interaction_key, null from message
+    select 'any', person_a_key, person_b_key, is_from_a, occurred_at, local_at, date, interaction_key, null from message
 ),
 turn as (
     select
-        medium, person_a_key, person_b_key, occurred_at, date,
+        medium, person_a_key, person_b_key, occurred_at, local_at, date,
         lead(occurred_at) over w as next_at,
+        lead(local_at) over w as next_local_at,
         lead(is_from_a) over w <> is_from_a as is_switch
     from streamed
     window w as (partition by medium, person_a_key, person_b_key, thread_key order by occurred_at, interaction_key)
@@ -102,36 +103,34 @@ stretch as (
 ),
 watched as (
     select
-        t.medium, t.person_a_key, t.person_b_key, t.occurred_at,
+        t.medium, t.person_a_key, t.person_b_key,
         t.occurred_at + to_days(getvariable('response_days')) as gives_up_at,
-        least(t.next_at, s.ends_at, gives_up_at) as stop_at,
-        case when t.is_switch then t.next_at end as switched_at,
-        coalesce(switched_at <= least(s.ends_at, gives_up_at), false) as is_answered
+        coalesce(t.is_switch and t.next_at <= least(s.ends_at, gives_up_at), false) as is_answered,
+        epoch(least(t.next_at, s.ends_at, gives_up_at) - t.occurred_at) / 60 as minutes,
+        case when t.is_switch then epoch(t.next_at - t.occurred_at) / 60 end as switch_minutes,
+        -- on the clock on the wall, in minutes since the first Monday of 1970
+        list_transform(
+            [
+                t.local_at,
+                least(t.next_local_at, cast(s.date_to + 1 as timestamp), t.local_at + to_days(getvariable('response_days'))),
+                case when t.is_switch then t.next_local_at end
+            ],
+            lambda moment: epoch(moment) / 60 - 4 * 1440
+        ) as local_minutes
     from turn as t
     join stretch as s on s.medium = t.medium and t.date between s.date_from and s.date_to
 ),
-local as (
-    select
-        w.medium, w.person_a_key, w.person_b_key, w.is_answered,
-        epoch(w.stop_at - w.occurred_at) / 60 as minutes,
-        epoch(w.switched_at - w.occurred_at) / 60 as switch_minutes,
-        list_transform(
-            [w.occurred_at, w.stop_at, w.switched_at],
-            lambda moment: epoch((moment at time zone 'UTC') at time zone getvariable('time_zone')) / 60 - 4 * 1440
-        ) as local_minutes
-    from watched as w
-),
 worked as (
     select
-        l.* exclude (local_minutes),
-        -- minutes of working time since the first Monday of 1970: whole weeks, whole days of this week, what is over of today
+        l.* exclude (gives_up_at, local_minutes),
+        -- minutes of working time since then: whole weeks, whole days of this week, what is over of today
         list_transform(
             l.local_minutes,
             lambda m: (floor(m / 10080) * s.week_count + s.before_count[(floor(m / 1440) - 7 * floor(m / 10080))::int + 1]) * s.opening
                 + s.is_working[(floor(m / 1440) - 7 * floor(m / 10080))::int + 1]
                 * least(greatest(m - 1440 * floor(m / 1440) - s.opens_at, 0), s.opening)
         ) as worked_minutes
-    from local as l
+    from watched as l
     cross join setting as s
 ),
 -- two clocks, each in whole minutes, rounded up: an answer within 30 minutes is one in the first 30
