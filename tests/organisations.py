@@ -24,7 +24,7 @@ CLIENTS = (
 
 
 def organisation(
-    people: int = 90, days: int = 300, seed: int = 1, names: tuple[str, ...] = TEAMS, small: str | None = "Archive"
+    people: int = 110, days: int = 420, seed: int = 1, names: tuple[str, ...] = TEAMS, small: str | None = "Archive"
 ) -> tuple[Batch, Declarations]:
     """Ties that begin at random, mostly within teams, and live as long as their medium lets them; one team of three people."""
     random = np.random.default_rng(seed)
@@ -36,7 +36,7 @@ def organisation(
     records += [person(number, domain_key=7000) for number in team]
     everyone = np.array([*team, *outside])
     of_team = {name: np.array([number for number, its in team.items() if its == name]) for name in set(team.values())}
-    silent = set(range(140, 152))
+    silent = set(range(60, 66))
     events: list[dict[str, Any]] = []
     for _ in range(people * days // 22):
         first = int(random.integers(1, people + 1))

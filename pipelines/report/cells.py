@@ -18,7 +18,6 @@ from pipelines.exports.release import Release, ReleasedTable
 from pipelines.report.language import Words
 
 DURATIONS: Final = {"days", "weeks", "hours", "minutes"}
-STYLES: Final = ("count", "percent", "number", "times", "days", "weeks", "hours", "minutes", "date", "text")
 
 
 class Row(Mapping[str, Any]):
@@ -156,10 +155,13 @@ class View:
             return words.day(value)
         if style == "text":
             return str(value)
-        if style in DURATIONS:
-            # the unit stays with the number
-            return str(words(f"unit.{style}", n=words.number(value, 0 if value >= 10 or value == int(value) else 1)))
-        number = words.number(value, self.release.policy.ratio_digits)
+        if style in DURATIONS or style == "bare_duration":
+            number = words.number(value, 0 if value >= 10 or value == int(value) else 1)
+            return number if style == "bare_duration" else str(words(f"unit.{style}", n=number))
+        if style == "bare_percent":
+            return words.number(value * 100)
+        # three figures are enough to read: 156, 32.1, 2.42
+        number = words.number(value, max(self.release.policy.ratio_digits - (abs(value) >= 10) - (abs(value) >= 100), 0))
         return str(words("unit.times", n=number)) if style == "times" else number
 
     def interval(self, row: Row, column: str, low: str, high: str, style: str = "number") -> Markup:
@@ -179,7 +181,9 @@ class View:
             return self.words("interval.from", low=self.cell(row, low, style))
         if bounds[0] is None:
             return self.words("interval.to", high=self.cell(row, high, style))
-        return self.words("interval.both", low=self.cell(row, low, style), high=self.cell(row, high, style))
+        # the unit stands once, after the upper bound
+        first = "bare_percent" if style == "percent" else "bare_duration" if style in DURATIONS else "number" if style == "times" else style
+        return self.words("interval.both", low=self.cell(row, low, first), high=self.cell(row, high, style))
 
     def withheld(self) -> Markup:
         """What stands where a figure is withheld."""

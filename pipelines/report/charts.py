@@ -110,7 +110,8 @@ def survival_curve(
         out.append(f'<text class="tick" data-axis="" x="{_n(left - 4)}" y="{_n(y + 3)}" text-anchor="end">{share * 100:.0f}</text>')
     for age in ticks:
         x, y = at(age, 0)
-        out.append(f'<text class="tick" data-axis="" x="{_n(x)}" y="{_n(y + 12)}" text-anchor="middle">{age:.0f}</text>')
+        side = "end" if age == until else "middle"
+        out.append(f'<text class="tick" data-axis="" x="{_n(x)}" y="{_n(y + 12)}" text-anchor="{side}">{age:.0f}</text>')
     known = [(age, low, high) for age, _, low, high in curve if low is not None and high is not None and age <= until]
     if known:
         upper = _steps([at(age, high) for age, _, high in known])
@@ -207,7 +208,7 @@ def matrix(
     out = [f'<div class="matrix" role="img" aria-label="{escape(label)}" style="--n:{size}"><span></span>']
     out += [f'<span class="col" data-axis="">{number}</span>' for number in range(1, size + 1)]
     for number, team in enumerate(teams, start=1):
-        out.append(f'<span class="row"><span data-axis="">{number}</span> <b>{escape(team)}</b></span>')
+        out.append(f'<span class="row"><span data-axis="">{number}</span> <b data-name="">{escape(team)}</b></span>')
         for other in teams:
             pair = (min(team, other), max(team, other))
             if pair in withheld:

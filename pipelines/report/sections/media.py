@@ -198,7 +198,10 @@ def _half_lives(view: View) -> Table | None:
     scale = nice_scale(values or [0.0, 52.0])
     for row in rows:
         group = words.name("grouping", row["grouping"])
-        level = words.name("medium" if row["grouping"] == "origin_medium" else f"level.{row['grouping']}", row["level"])
+        kind = "medium" if row["grouping"] == "origin_medium" else f"level.{row['grouping']}"
+        parts = str(row["level"]).split("+") if row["grouping"] == "medium_mix" else []
+        mixed = Markup(" + ").join(words.name("mixed", part) for part in parts)
+        level = mixed if len(parts) > 1 else words.name(kind, row["level"])
         lines.append(
             (
                 Markup("{}<br><span class=ci>{}</span>").format(level, group),
