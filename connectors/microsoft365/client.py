@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -94,8 +95,10 @@ class Graph:
         self._all = asyncio.Semaphore(settings.concurrency)
         self._units: dict[str, asyncio.Semaphore] = {}
         quiet_loggers()
+        # every builder of the SDK, imported when it is first used, defines classes that warn of their own deprecation
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(msgraph|kiota_abstractions)\.")
         self._credential: AsyncTokenCredential = credential(settings)
-        self._http = _http_client(settings)
+        self._http, self._transports = _http_client(settings)
         self._adapter = _adapter(settings, self._credential, self._http)
         self._errors = _error_map()
         self.client = _service_client(self._adapter)
@@ -105,6 +108,8 @@ class Graph:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._http.aclose()
+        for transport in self._transports:
+            await transport.aclose()
         await self._credential.close()
 
     async def get(self, builder: Any, *, unit: str = "", prefer: Sequence[str] = (), **query: Any) -> dict[str, Any]:
@@ -233,7 +238,8 @@ def quiet_loggers() -> None:
             logger.setLevel(logging.WARNING)
 
 
-def _http_client(settings: Microsoft365Settings) -> httpx.AsyncClient:
+def _http_client(settings: Microsoft365Settings) -> tuple[httpx.AsyncClient, list[httpx.AsyncBaseTransport]]:
+    """Return the SDK's HTTP client, and the transports under its wrapper, which passes no close on to them."""
     from kiota_http.middleware.options import RetryHandlerOption
     from msgraph.graph_request_adapter import options
     from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
@@ -241,9 +247,10 @@ def _http_client(settings: Microsoft365Settings) -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
     # over HTTP/2 a connection ends after a number of streams, and with it every request on it
     plain = httpx.AsyncClient(http2=False, timeout=settings.timeout_seconds, limits=limits, trust_env=not settings.is_loopback)
+    transports = [transport for transport in (plain._transport, *plain._mounts.values()) if transport is not None]
     retries = {RetryHandlerOption.get_key(): RetryHandlerOption(max_retries=0, should_retry=False)}
     client: httpx.AsyncClient = GraphClientFactory.create_with_default_middleware(client=plain, options={**options, **retries})
-    return client
+    return client, transports
 
 
 def _adapter(settings: Microsoft365Settings, signed_in: AsyncTokenCredential, http: httpx.AsyncClient) -> Any:

@@ -7,7 +7,7 @@ old message is met.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -52,6 +52,7 @@ class _ChatReader:
     chats: dict[str, Chat] = field(default_factory=dict)
     spaces: list[dict[str, Any]] = field(default_factory=list)
     unread: dict[int, str] = field(default_factory=dict)
+    asked: dict[str, asyncio.Future[None]] = field(default_factory=dict)
 
     async def read(self, member: Member, emit: Emit) -> None:
         """Read a member's chats."""
@@ -88,9 +89,15 @@ class _ChatReader:
         found, self.spaces = self.spaces, []
         return found
 
-    async def _learn(self, names: Iterable[str]) -> None:
+    async def _learn(self, names: set[str]) -> None:
         """Learn chats' kinds and members: from the id of a one-on-one chat, by one request for any other, once a run."""
-        await asyncio.gather(*(self._learn_one(name) for name in names if name not in self.chats))
+        for name in names:
+            if name not in self.chats and name not in self.asked:
+                self.asked[name] = asyncio.ensure_future(self._learn_one(name))
+        # another mailbox's reader may be asking for the same chat
+        await asyncio.gather(*(self.asked[name] for name in names if name in self.asked))
+        for name in names:
+            self.asked.pop(name, None)
 
     async def _learn_one(self, name: str) -> None:
         people = self.run.people
