@@ -1,4 +1,5 @@
-# description: How many ties, and ties to other teams, newcomers have made 30, 60 and 90 days after joining, by month of joining and medium.
+# description: How many ties, and ties to other teams, newcomers have made 30, 60 and 90 days after joining, by month of joining and
+#   medium.
 # question: Do new people find their way into the network, and through which media?
 # grain: cohort, medium, horizon_days
 # column: cohort | text | Month of joining, as 2026-01; `all` for all months.
@@ -25,10 +26,11 @@
 # assert: lower_median_ties <= median_ties and median_ties <= upper_median_ties
 # assert: without_tie_ratio between 0 and 1
 # assert: (mean_ties is null) = (reason is not null)
-# caveat: A newcomer is counted when all days until the horizon were observed; nobody is counted as having no ties because nobody was looking.
+# caveat: A newcomer is counted when all days until the horizon were observed: nobody has no ties because nobody was looking.
 # caveat: Cohorts differ in the work they were hired for; a difference between months is not the doing of the month's welcome.
 # caveat: Where the day of joining is not stated, the first contact stands for it, and people who never had one are missing.
-# reference: Morrison (2002), Newcomers' relationships: the role of social network ties during socialization, Academy of Management Journal 45, 1149-1160.
+# reference: Morrison (2002), Newcomers' relationships: the role of social network ties during socialization, Academy of Management
+#   Journal 45, 1149-1160.
 """Newcomers' ties by cohort and medium."""
 
 from __future__ import annotations

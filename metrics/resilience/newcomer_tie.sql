@@ -32,12 +32,12 @@ newcomer as (
     left join seen as s on s.person_key = p.person_key
     where p.is_internal
         and coalesce(p.joined_on, s.first_date) <= getvariable('as_of')
-        and exists (
+        and coalesce(p.joined_on, s.first_date) >= (select min(date_from) from metrics.observed_stretch)
+        and (p.joined_on is not null or exists (
+            -- early in a stretch everyone is seen for the first time
             select 1 from metrics.observed_stretch as o
-            where coalesce(p.joined_on, s.first_date) between o.date_from and o.date_to
-                -- early in a stretch everyone is seen for the first time
-                and (p.joined_on is not null or s.first_date >= o.date_from + cast(getvariable('silence_days') as integer))
-        )
+            where s.first_date between o.date_from + cast(getvariable('silence_days') as integer) and o.date_to
+        ))
 ),
 horizon as (
     select n.*, h.horizon_days, n.start_date + h.horizon_days - 1 as last_date
