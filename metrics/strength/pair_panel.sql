@@ -29,40 +29,65 @@
 -- reference: Krings, Karsai, Bernhardsson, Blondel, Saramaki (2012), Effects of time window size and placement, EPJ Data Science 1, 4.
 -- restricted: yes
 -- rebuild: panel
-with daily as (
-    select p.panel_kind, p.panel_start, d.*, ab_count + ba_count + co_count > 0 as is_active
-    from touched_panel as p
-    join core.pair_day as d on d.date >= p.panel_start and d.date < p.panel_end and d.date <= getvariable('as_of')
+with panel_day as (
+    -- joined by day, which is a hash join; by bounds it would be a join of inequalities
+    select panel_kind, panel_start, unnest(generate_series(panel_start, panel_end - 1, interval 1 day))::date as date
+    from touched_panel
+),
+medium_day as (
+    select d.*
+    from core.pair_day as d
+    semi join panel_day as p on p.date = d.date
+    where d.date <= getvariable('as_of')
+),
+any_day as (
+    -- all media together; teams and organisations are those of the day, whatever the medium
+    select
+        person_a_key, person_b_key, date, 'any' as medium,
+        sum(ab_count) as ab_count, sum(ba_count) as ba_count, sum(ab_weight) as ab_weight, sum(ba_weight) as ba_weight,
+        sum(co_count) as co_count, sum(co_weight) as co_weight, sum(minutes) as minutes, sum(reaction_count) as reaction_count,
+        any_value(team_a) as team_a, any_value(team_b) as team_b, any_value(is_cross_team) as is_cross_team,
+        any_value(is_external) as is_external, any_value(external_kind) as external_kind, any_value(external_organisation) as external_organisation
+    from medium_day
+    group by person_a_key, person_b_key, date
+),
+daily as (
+    select
+        person_a_key, person_b_key, date, medium, ab_count, ba_count, ab_weight, ba_weight, co_count, co_weight, minutes, reaction_count
+    from medium_day
+    union all
+    select
+        person_a_key, person_b_key, date, medium, ab_count, ba_count, ab_weight, ba_weight, co_count, co_weight, minutes, reaction_count
+    from any_day
 ),
 summed as (
+    -- a pair has one row a day and medium, so counting rows counts days
     select
-        panel_kind, panel_start, person_a_key, person_b_key,
-        case when grouping(medium) = 1 then 'any' else medium end as medium,
-        count(distinct date) filter (where is_active) as active_days,
-        sum(ab_count)::bigint as ab_count,
-        sum(ba_count)::bigint as ba_count,
-        round(sum(ab_weight), 9) as ab_weight,
-        round(sum(ba_weight), 9) as ba_weight,
-        sum(co_count)::bigint as co_count,
-        round(sum(co_weight), 9) as co_weight,
-        round(sum(minutes), 6) as minutes,
-        sum(reaction_count)::bigint as reaction_count,
-        arg_max(row(team_a, team_b, is_cross_team, is_external, external_kind, external_organisation), (date, medium)) as latest
-    from daily
-    group by grouping sets (
-        (panel_kind, panel_start, person_a_key, person_b_key, medium),
-        (panel_kind, panel_start, person_a_key, person_b_key)
-    )
+        p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key, d.medium,
+        count(*) filter (where d.ab_count + d.ba_count + d.co_count > 0) as active_days,
+        sum(d.ab_count)::bigint as ab_count,
+        sum(d.ba_count)::bigint as ba_count,
+        round(sum(d.ab_weight), 9) as ab_weight,
+        round(sum(d.ba_weight), 9) as ba_weight,
+        sum(d.co_count)::bigint as co_count,
+        round(sum(d.co_weight), 9) as co_weight,
+        round(sum(d.minutes), 6) as minutes,
+        sum(d.reaction_count)::bigint as reaction_count,
+        max(d.date) as last_date
+    from panel_day as p
+    join daily as d on d.date = p.date
+    group by p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key, d.medium
 )
 select
-    panel_kind, panel_start, person_a_key, person_b_key, medium,
-    active_days, ab_count, ba_count, ab_weight, ba_weight, co_count, co_weight, minutes, reaction_count,
-    ab_count > 0 and ba_count > 0 as is_mutual,
-    active_days >= getvariable('tie_active_days') or (ab_count > 0 and ba_count > 0) as is_tie,
-    latest[1] as team_a,
-    latest[2] as team_b,
-    latest[3] as is_cross_team,
-    latest[4] as is_external,
-    latest[5] as external_kind,
-    latest[6] as external_organisation
-from summed
+    s.panel_kind, s.panel_start, s.person_a_key, s.person_b_key, s.medium,
+    s.active_days, s.ab_count, s.ba_count, s.ab_weight, s.ba_weight, s.co_count, s.co_weight, s.minutes, s.reaction_count,
+    s.ab_count > 0 and s.ba_count > 0 as is_mutual,
+    s.active_days >= getvariable('tie_active_days') or (s.ab_count > 0 and s.ba_count > 0) as is_tie,
+    l.team_a,
+    l.team_b,
+    l.is_cross_team,
+    l.is_external,
+    l.external_kind,
+    l.external_organisation
+from summed as s
+join any_day as l on l.person_a_key = s.person_a_key and l.person_b_key = s.person_b_key and l.date = s.last_date
