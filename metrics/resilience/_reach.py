@@ -50,7 +50,8 @@ class ContactDays:
     def each_day(self) -> Iterator[tuple[int, Ints, Ints]]:
         """Day, sources, targets, for the days that have contacts."""
         starts = np.flatnonzero(np.diff(self.days, prepend=-(1 << 40)))
-        for low, high in zip(starts, [*starts[1:], len(self.days)], strict=True):
+        ends = np.append(starts, len(self.days))[1:]
+        for low, high in zip(starts, ends, strict=True):
             yield int(self.days[low]), self.source[low:high], self.target[low:high]
 
 
