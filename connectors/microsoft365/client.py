@@ -28,7 +28,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from connectors.errors import UserError
-from connectors.microsoft365.credentials import credential
+from connectors.microsoft365.credentials import credential, no_tls
 from connectors.microsoft365.settings import Microsoft365Settings
 
 IMMUTABLE_IDS: Final = 'IdType="ImmutableId"'
@@ -246,7 +246,13 @@ def _http_client(settings: Microsoft365Settings) -> tuple[httpx.AsyncClient, lis
 
     limits = httpx.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
     # over HTTP/2 a connection ends after a number of streams, and with it every request on it
-    plain = httpx.AsyncClient(http2=False, timeout=settings.timeout_seconds, limits=limits, trust_env=not settings.is_loopback)
+    plain = httpx.AsyncClient(
+        http2=False,
+        timeout=settings.timeout_seconds,
+        limits=limits,
+        trust_env=not settings.is_loopback,
+        verify=no_tls() if settings.is_loopback else True,
+    )
     transports = [transport for transport in (plain._transport, *plain._mounts.values()) if transport is not None]
     retries = {RetryHandlerOption.get_key(): RetryHandlerOption(max_retries=0, should_retry=False)}
     client: httpx.AsyncClient = GraphClientFactory.create_with_default_middleware(client=plain, options={**options, **retries})

@@ -6,6 +6,7 @@ else, a small credential asks the sandbox's token endpoint with the same client-
 
 from __future__ import annotations
 
+import ssl
 import time
 from contextlib import suppress
 from types import TracebackType
@@ -55,6 +56,11 @@ def credential(settings: Microsoft365Settings) -> AsyncTokenCredential:
     return made
 
 
+def no_tls() -> ssl.SSLContext:
+    """Return a context that trusts nobody, for clients of plain HTTP: loading the usual authorities takes 0.1 s."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 class LoopbackCredential:
     """Client credentials over plain HTTP, for a sandbox on this machine only.
 
@@ -71,7 +77,7 @@ class LoopbackCredential:
             "client_id": settings.client_id,
             "client_secret": settings.client_secret.get_secret_value(),
         }
-        self._client = httpx.AsyncClient(timeout=settings.timeout_seconds, trust_env=False)
+        self._client = httpx.AsyncClient(timeout=settings.timeout_seconds, trust_env=False, verify=no_tls())
         self._token: AccessToken | None = None
 
     async def get_token(
