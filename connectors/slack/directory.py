@@ -11,6 +11,7 @@ from connectors.errors import UserError
 from connectors.pseudonyms import Pseudonymiser
 from connectors.slack import spaces
 from connectors.slack.client import SlackClient, SlackError, SlackUnavailableError
+from connectors.slack.faults import fingerprint, quarantined
 from connectors.slack.people import People, is_id
 from connectors.slack.settings import SlackSettings
 from connectors.slack.spaces import Conversation
@@ -117,10 +118,11 @@ class Directory:
         self._settings = settings
         self._pseudonyms = pseudonyms
         self._span = span
+        self._may_ask = True
         self._teams: tuple[str | None, ...] = (settings.team_id,)
 
     async def read(self) -> AsyncIterator[Rows]:
-        """Yield account and space rows, page by page; afterwards the attributes are filled."""
+        """Yield account, space and quarantine rows, page by page; afterwards the attributes are filled."""
         await self._read_teams()
         async for rows in self._read_users():
             yield rows
@@ -163,18 +165,17 @@ class Directory:
         try:
             for team in self._teams:
                 async for page in self._client.pages("users.list", "members", limit=_PAGE, team_id=team):
-                    yield {"account": self._listed(page)}
+                    yield self._listed(page)
             if self._workspace.has_discovery and self._settings.use_discovery:
                 async for page in self._client.offset_pages("discovery.users.list", "users", limit=_PAGE, include_deleted=1):
-                    yield {"account": self._listed(page)}
+                    yield self._listed(page)
         except SlackError as error:
+            self._may_ask = error.code != "missing_scope"
             self._uncovered("users", None, error.code)
 
-    def _listed(self, page: Iterable[object]) -> list[dict[str, Any]]:
+    def _listed(self, page: Iterable[object]) -> Rows:
         rows, refused = self.people.listed(page)
-        if refused:
-            self._uncovered("malformed_users", None, "malformed")
-        return rows
+        return {"account": rows, "quarantine": refused}
 
     async def _read_usergroups(self) -> None:
         try:
@@ -194,12 +195,13 @@ class Directory:
         for user in users:
             found: list[dict[str, Any]] = []
             is_answered = True
-            if user[0] in "UW" and user not in self.people.bots:
+            if self._may_ask and user[0] in "UW" and user not in self.people.bots:
                 try:
                     about = (await self._client.call("users.info", user=user)).get("user")
                     found, _ = self.people.listed([about])
-                except SlackError:
-                    pass  # not visible to this token: what messages tell of them has to do
+                except SlackError as error:
+                    # not visible to this token: what messages tell of them has to do
+                    self._may_ask = error.code != "missing_scope"
                 except SlackUnavailableError:
                     is_answered = False
             found = found or self.people.unlisted_records([user])
@@ -251,7 +253,7 @@ class Directory:
                     exclude_archived=None if self._settings.include_archived else 1,
                     team_id=team,
                 ):
-                    yield {"space": self._take(page, kind, found, is_discovered=False)}
+                    yield self._take(page, kind, found, is_discovered=False)
         except SlackError as error:
             if not is_discovering:
                 self._uncovered(kind.unit or "all", kind.medium, error.code)
@@ -261,16 +263,19 @@ class Directory:
                     "discovery.conversations.list", "channels", limit=_CONVERSATION_PAGE, **{kind.discovery: 1}
                 )
                 async for page in pages:
-                    yield {"space": self._take(page, kind, found, is_discovered=True)}
+                    yield self._take(page, kind, found, is_discovered=True)
             except SlackError as error:
                 self._uncovered(kind.unit or "all", kind.medium, error.code)
 
-    def _take(self, page: Iterable[object], kind: _Kind, found: dict[str, Conversation], *, is_discovered: bool) -> list[dict[str, Any]]:
-        rows = []
+    def _take(self, page: Iterable[object], kind: _Kind, found: dict[str, Conversation], *, is_discovered: bool) -> Rows:
+        rows: list[dict[str, Any]] = []
+        refused: list[dict[str, Any]] = []
+        team = self._workspace.team
         for raw in page:
-            conversation = spaces.parse(raw, self._pseudonyms, self._workspace.team, medium=kind.medium) if isinstance(raw, dict) else None
+            conversation = spaces.parse(raw, self._pseudonyms, team, medium=kind.medium) if isinstance(raw, dict) else None
             if conversation is None:
-                self._uncovered("malformed_conversations", kind.medium, "malformed")
+                identity = f"conversation:{fingerprint(raw)}"
+                refused.append(quarantined(self._pseudonyms, "directory", identity, "malformed_conversation"))
                 continue
             if conversation.channel in found:
                 continue
@@ -280,7 +285,7 @@ class Directory:
                 conversation = replace(conversation, members=tuple(dict.fromkeys((self._workspace.user, conversation.peer))))
             found[conversation.channel] = replace(conversation, is_discovered=is_discovered)
             rows.append(conversation.record())
-        return rows
+        return {"space": rows, "quarantine": refused}
 
     def _is_wanted(self, conversation: Conversation) -> bool:
         settings = self._settings

@@ -26,6 +26,7 @@ from connectors.records import Batch
 from connectors.slack import spaces
 from connectors.slack.archive import BrokenFileError, Entry, elements, entries
 from connectors.slack.columns import SOURCE, records
+from connectors.slack.faults import fingerprint, quarantined
 from connectors.slack.messages import MessageParser
 from connectors.slack.people import People, is_id
 from connectors.slack.spaces import Conversation
@@ -221,8 +222,8 @@ class _Reader:
         yield from self._spaces(total)
 
     def _accounts(self, users: list[object], total: int) -> Batch:
-        rows, _ = self.people.listed(users)
-        return Batch(SOURCE, "directory", records(account=rows), units_total=total)
+        rows, refused = self.people.listed(users)
+        return Batch(SOURCE, "directory", records(account=rows, quarantine=refused), units_total=total)
 
     def _spaces(self, total: int) -> Iterator[Batch]:
         rows: list[dict[str, Any]] = []
@@ -231,6 +232,8 @@ class _Reader:
             for raw in self._listed(name):
                 found = spaces.parse(raw, self.pseudonyms, self.people.team, medium=medium) if isinstance(raw, dict) else None
                 if found is None or not isinstance(raw, dict):
+                    identity = f"conversation:{fingerprint(raw)}"
+                    self.parser.quarantine.append(quarantined(self.pseudonyms, "directory", identity, "malformed_conversation"))
                     continue
                 found = replace(found, is_private=is_private)
                 rows.append(found.record())

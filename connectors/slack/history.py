@@ -109,7 +109,7 @@ class ConversationReader:
         name = f"{CONVERSATION_CURSOR}{conversation.space_key}"
         if progress.begun is not None:
             start, reached, end = progress.begun
-            await self._read_window(conversation, progress, name, marks, start, reached, end, None)
+            await self._read_window(conversation, progress, name, marks, start, reached, end, None, trusted=end)
             progress.begun = None
             if end >= progress.floor:
                 progress.floor, progress.through = min(progress.floor, start), max(progress.through, end)
@@ -122,9 +122,10 @@ class ConversationReader:
             start = min(start, progress.floor)
             stored = await self._stored_keys(conversation.space_key, start, self._until)
             progress.swept = today
-        is_trailing = is_known and stored is None and start == trailing
+        # a message missing from the trailing window was deleted; one missing further back may have expired by policy
+        trusted = trailing if is_known else self._until
         if start < self._until:
-            await self._read_window(conversation, progress, name, marks, start, self._until, self._until, stored, is_trailing=is_trailing)
+            await self._read_window(conversation, progress, name, marks, start, self._until, self._until, stored, trusted=trusted)
             # a window that does not touch what has been read leaves the statement of what has been read as it was
             if self._until >= progress.floor:
                 progress.floor, progress.through = min(progress.floor, start), max(progress.through, self._until)
@@ -162,11 +163,12 @@ class ConversationReader:
         end: int,
         stored: set[int] | None,
         *,
-        is_trailing: bool = False,
+        trusted: int,
     ) -> None:
         """Read [start, reached) of a window that ends at `end`, and leave after each page a cursor that says how far it got.
 
-        Pages come newest first, so each is a whole reading of the time between its oldest message and the page before.
+        Pages come newest first, so each is a whole reading of the time between its oldest message and the page before. What is
+        missing at or after `trusted` was deleted; of what is older, only what is missing between messages was.
         """
         top = reached
         earlier: set[int] = set()
@@ -176,7 +178,7 @@ class ConversationReader:
                 conversation = await self._with_members(conversation, messages)
                 page = self._take(conversation, messages, start, end)
                 if any(moment >= top and key not in earlier for moment, key in page.moments):
-                    await self._read_unordered(conversation, marks, start, reached, stored, is_trailing=is_trailing)
+                    await self._read_unordered(conversation, marks, start, reached, stored, trusted=trusted)
                     return
                 # only now is it sure that the page before was a whole reading of its time
                 if unsaid is not None:
@@ -185,15 +187,14 @@ class ConversationReader:
                     self._sink.cursors[name] = progress.dump()
                 lowest = min(top, page.lowest)
                 await self._read_threads(conversation, page.roots, marks, stored)
-                # beyond the trailing window, what is older than anything that Slack still shows may have expired by policy
-                unsaid = (start if is_last and is_trailing else lowest, top, page.keys)
+                unsaid = (min(lowest, max(start, trusted)) if is_last else lowest, top, page.keys)
                 top, earlier = lowest, page.keys or earlier
                 await self._sink.flush_if_full()
         if unsaid is not None:
             self._sweep(conversation, *unsaid)
 
     async def _read_unordered(
-        self, conversation: Conversation, marks: dict[str, str], start: int, end: int, stored: set[int] | None, *, is_trailing: bool
+        self, conversation: Conversation, marks: dict[str, str], start: int, end: int, stored: set[int] | None, *, trusted: int
     ) -> None:
         """Read [start, end) from a server that does not sort its pages: as one piece, without a cursor inside."""
         keys: set[int] = set()
@@ -206,7 +207,7 @@ class ConversationReader:
                 lowest = min(lowest, page.lowest)
                 await self._read_threads(conversation, page.roots, marks, stored)
                 await self._sink.flush_if_full()
-        self._sweep(conversation, start if is_trailing else lowest, end, keys)
+        self._sweep(conversation, min(lowest, max(start, trusted)), end, keys)
 
     async def _with_members(self, conversation: Conversation, messages: list[Any]) -> Conversation:
         return await self._members(conversation) if messages and not conversation.members else conversation
@@ -310,6 +311,10 @@ class ConversationReader:
                 latest = self._sink.parser.key(conversation.channel, format_ts(root.latest))
                 if latest in stored:
                     continue
+            is_kept = root.moment >= self._kept_from
+            if is_kept and known is None:
+                # in the same batch as its first replies: a run that is killed between them leaves a thread to look at again
+                self._sink.cursors[name] = ThreadMark(root.moment, 0, -1, False).dump()
             try:
                 last = await self._read_replies(conversation, root, known)
             except SlackError as error:
@@ -318,7 +323,7 @@ class ConversationReader:
                 self._thread_unread(conversation, root, error.code)
                 continue
             await self._sink.flush_if_full()
-            if root.moment >= self._kept_from:
+            if is_kept:
                 # replies after the run's end were not read: then what was read stands, and the next run sees it moved
                 latest = root.latest if root.latest < self._until else last
                 self._sink.cursors[name] = ThreadMark(root.moment, latest, root.count, is_settled).dump()

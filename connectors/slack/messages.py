@@ -14,11 +14,10 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, Final
 
-import orjson
-
 from connectors.pseudonyms import Pseudonymiser
 from connectors.slack import mentions
 from connectors.slack.columns import MICROSECOND, InteractionColumns, utc_day
+from connectors.slack.faults import fingerprint, quarantined
 from connectors.slack.people import SLACKBOT, People, is_id
 from connectors.slack.spaces import Conversation
 
@@ -167,20 +166,13 @@ class MessageParser:
         ts = record.get("ts") if isinstance(record, dict) else None
         moment = parse_ts(ts)
         if place is None:
-            place = f"ts:{ts}" if moment is not None else _fingerprint(record)
-        self.quarantine.append(
-            {
-                "stream": "messages",
-                "record_key": self._pseudonyms.key("slack:quarantine", f"{conversation.space_key}:{place}", remember=False),
-                "reason": reason,
-                "observed_on": utc_day(moment) if moment is not None and _EARLIEST <= moment < _LATEST else None,
-            }
-        )
+            place = f"ts:{ts}" if moment is not None else fingerprint(record)
+        day = utc_day(moment) if moment is not None and _EARLIEST <= moment < _LATEST else None
+        self.quarantine.append(quarantined(self._pseudonyms, "messages", f"{conversation.space_key}:{place}", reason, day))
 
     def refuse_unit(self, reason: str, name: str, day: date | None) -> None:
         """Quarantine a whole unit (a file of an export) under a reason code."""
-        key = self._pseudonyms.key("slack:quarantine", f"unit:{name}", remember=False)
-        self.quarantine.append({"stream": "messages", "record_key": key, "reason": reason, "observed_on": day})
+        self.quarantine.append(quarantined(self._pseudonyms, "messages", f"unit:{name}", reason, day))
 
     def add(self, message: object, conversation: Conversation) -> str | None:
         """Add one message; return None, or the reason code for which it has to be quarantined."""
@@ -366,11 +358,3 @@ def _count(value: object) -> int | None:
 
 def _seconds(value: object) -> int:
     return value if type(value) is int and 0 < value < 2**33 else 0
-
-
-def _fingerprint(record: object) -> str:
-    """A text that only equal records share; it is hashed under the key at once."""
-    try:
-        return orjson.dumps(record, option=orjson.OPT_SORT_KEYS).decode()
-    except (TypeError, RecursionError):
-        return f"unreadable:{type(record).__name__}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeGuard
 
 from connectors.pseudonyms import Pseudonymiser, normalise_domain
+from connectors.slack.faults import fingerprint, quarantined
 
 SLACKBOT: Final = "USLACKBOT"
 _ID_LENGTH: Final = 64
@@ -100,21 +101,21 @@ class People:
             named += [enterprise.get("enterprise_id"), *(teams if isinstance(teams, list) else [])]
         return any(isinstance(team, str) and team in self.own_teams for team in named)
 
-    def listed(self, users: Iterable[object]) -> tuple[list[dict[str, Any]], int]:
+    def listed(self, users: Iterable[object]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Take user objects (of `users.json`, `users.list` or `users.info`) into the directory.
 
         Returns:
-            The account records, without their source, and how many objects had no usable id.
+            The account records, and quarantine records of objects that have no usable id, both without their source.
         """
         rows: list[dict[str, Any]] = []
-        refused = 0
+        refused: list[dict[str, Any]] = []
         for user in users:
             if isinstance(user, dict) and is_id(user.get("id")):
                 row = self._record(user)
                 if row is not None:
                     rows.append(row)
             else:
-                refused += 1
+                refused.append(quarantined(self._pseudonyms, "directory", f"user:{fingerprint(user)}", "malformed_user"))
         return rows, refused
 
     def _record(self, user: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, aclosing
@@ -25,6 +26,7 @@ from connectors.slack.settings import SlackSettings
 from connectors.slack.spaces import Conversation
 from connectors.state import State
 
+_LOGGER: Final = logging.getLogger(__name__)
 ROWS_A_BATCH: Final = 20_000
 _CONVERSATIONS_A_BATCH: Final = 200
 _SECONDS_A_BATCH: Final = 2.0
@@ -152,6 +154,13 @@ class _Run:
             {_RUN_CURSOR: str(self.until)},
             units_done=len(tasks),
             units_total=len(tasks),
+        )
+        _LOGGER.info(
+            "slack: %d conversations read, %d swept, %d requests, %d tried again",
+            len(tasks),
+            sum(task.is_sweep for task in tasks),
+            sum(self.client.requests.values()),
+            sum(self.client.faults.values()),
         )
 
     def _last_day(self) -> date:

@@ -171,6 +171,7 @@ def test_unknown_and_deleted_people_and_bots(write_export: Write, make_user: Any
     assert (account["U8"]["kind"], account["U8"]["domain_key"], account["U9"]["kind"]) == ("unknown", None, "unknown")
     assert account["B7"]["kind"] == "bot"
     assert [row["exclusion"] for row in rows(batches, "interaction")] == [None, "bot", None, "bot"]
+    assert [row["reason"] for row in rows(batches, "quarantine")] == ["malformed_user", "malformed_user"]
 
 
 def test_organisation_wide_export_takes_every_workspace_as_its_own(tmp_path: Path, make_user: Any, pseudonyms: Pseudonymiser) -> None:
