@@ -92,11 +92,11 @@ def suppress(cells: Cells, primary: Flags, gone: Flags, fixed: Flags, protection
         if not narrow:
             return Suppression(hidden, round_count, np.array(sorted(exposed), np.int64))
         for cell in narrow:  # each either withholds one more or is given up, so this ends
-            more = _around(cells, int(cell), hidden, fixed)
-            if more is None:
-                exposed.add(int(cell))
-            else:
+            more = _around(cells, int(cell), hidden, fixed, protection)
+            if len(more):
                 hidden[more] = True
+            else:
+                exposed.add(int(cell))
         hidden = _with_rows(cells, hidden, gone)
 
 
@@ -113,9 +113,10 @@ def _close(cells: Cells, lines: _Lines, hidden: Flags, gone: Flags, fixed: Flags
         link = np.flatnonzero(is_needy[cells.line] & ~hidden[cells.child] & ~fixed[cells.child] & (cells.values[cells.child] > 0))
         missing = protection - width
         value = cells.values[cells.child[link]]
-        # the smallest part that is large enough, or else the largest there is
+        # the smallest part that is large enough, or else the largest there is; rather one that is hidden in another period already
         enough = value - 1 >= missing[cells.line[link]]
-        order = np.lexsort((cells.keys[cells.child[link]], np.where(enough, value, -value), ~enough, cells.line[link]))
+        is_kin = _kin(cells, hidden)[cells.child[link]]
+        order = np.lexsort((cells.keys[cells.child[link]], np.where(enough, value, -value), ~is_kin, ~enough, cells.line[link]))
         line, first = np.unique(cells.line[link][order], return_index=True)
         chosen = cells.child[link][order][first]
         hidden[chosen] = True
@@ -138,12 +139,34 @@ def _with_rows(cells: Cells, hidden: Flags, gone: Flags) -> Flags:
     return withheld
 
 
-def _around(cells: Cells, cell: int, hidden: Flags, fixed: Flags) -> int | None:
-    """The smallest shown cell that shares a line with a cell, a part before a total; None if there is none to withhold."""
+def _kin(cells: Cells, hidden: Flags) -> Flags:
+    """Cells whose total or part over people counted once is hidden: the same group in another period or medium."""
+    at = cells.kind == AT_MOST
+    found = np.zeros(len(hidden), np.bool_)
+    found[cells.child[at][hidden[cells.parent[at]]]] = True
+    found[cells.parent[at][hidden[cells.child[at]]]] = True
+    return found
+
+
+def _around(cells: Cells, cell: int, hidden: Flags, fixed: Flags, protection: float) -> Indices:
+    """What to withhold next so that a cell is less well known; empty if there is nothing left.
+
+    First the same group in other periods, where those hold it between bounds that are too close; then the smallest other part
+    of a line it is in, rather one that is hidden in another period; then a total.
+    """
+    free = ~hidden & ~fixed & (cells.values > 0)
+    value = cells.values[cell]
+    once = cells.kind == AT_MOST
+    below = cells.child[once & (cells.parent == cell)]
+    above = cells.parent[once & (cells.child == cell)]
+    bounding = np.concatenate([below[cells.values[below] > value - protection], above[cells.values[above] < value + protection]])
+    if free[bounding].any():
+        return np.unique(bounding[free[bounding]])
     in_line = np.unique(cells.line[(cells.child == cell) | (cells.parent == cell)])
     link = np.flatnonzero(np.isin(cells.line, in_line))
+    is_kin = _kin(cells, hidden)
     for candidates in (np.unique(cells.child[link]), np.unique(cells.parent[link])):
-        free = candidates[~hidden[candidates] & ~fixed[candidates] & (cells.values[candidates] > 0)]
-        if len(free):
-            return int(free[np.lexsort((cells.keys[free], cells.values[free]))[0]])
-    return None
+        open_ones = candidates[free[candidates]]
+        if len(open_ones):
+            return open_ones[np.lexsort((cells.keys[open_ones], cells.values[open_ones], ~is_kin[open_ones]))[:1]]
+    return np.array([], np.int64)
