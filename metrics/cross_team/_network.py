@@ -59,41 +59,47 @@ def tie_networks(pair_panel: pa.Table, person: pa.Table) -> Iterator[tuple[tuple
         yield key, TieNetwork(people, ties.astype(np.int64), team, [str(name) for name in names], outside)
 
 
-def rewired(ties: Integers, people: int, random_numbers: np.random.Generator, rounds: int = 10) -> Integers:
+def rewired(ties: Integers, people: int, random_numbers: np.random.Generator, rounds: int = 20) -> Integers:
     """A random network in which everyone has as many ties as before: each round offers every tie one exchange of partners.
 
     In a round the ties are paired off at random and (a, b), (c, d) become (a, d), (c, b), unless that would tie someone to themselves,
-    repeat a tie, or clash with another exchange of the round.
+    repeat a tie, or clash with another exchange of the round. A round is as likely as its reverse, so that all networks with these numbers
+    of ties come to be equally likely.
 
     Args:
         ties: Two people a row, no tie twice.
         people: How many people there are.
         random_numbers: The generator.
-        rounds: How many rounds; after ten, hardly a tie is where it was.
+        rounds: How many rounds; after twenty nothing is left of where the ties were, and fewer make the next network from a random one.
 
     Reference:
         Maslov, Sneppen (2002), Specificity and stability in topology of protein networks, Science 296, 910-913.
     """
-    current = ties.copy()
-    half = len(current) // 2
+    first, second = ties[:, 0].copy(), ties[:, 1].copy()
+    half = len(ties) // 2
     for _ in range(rounds):
-        current = random_numbers.permutation(current)
-        flipped = random_numbers.random(len(current)) < 0.5
-        current[flipped] = current[flipped][:, ::-1]
-        left, right = current[:half], current[half : 2 * half]
-        offered = np.concatenate([np.stack([left[:, 0], right[:, 1]], axis=1), np.stack([right[:, 0], left[:, 1]], axis=1)])
-        code = _code(offered, people)
-        is_free = (offered[:, 0] != offered[:, 1]) & ~np.isin(code, _code(current, people))
-        _, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
-        is_free &= count[inverse] == 1
-        accepted = np.flatnonzero(is_free[:half] & is_free[half:])
-        current[accepted] = offered[accepted]
-        current[half + accepted] = offered[half + accepted]
-    return current
+        order = random_numbers.permutation(len(ties))
+        is_flipped = random_numbers.random(len(ties)) < 0.5
+        first, second = np.where(is_flipped, second, first)[order], np.where(is_flipped, first, second)[order]
+        # the first half is paired with the second
+        offered = np.concatenate([second[half : 2 * half], second[:half]])
+        start = first[: 2 * half]
+        codes_now = np.concatenate([_code(first, second, people), _code(start, offered, people)])
+        position = np.argsort(codes_now)
+        is_same = codes_now[position][1:] == codes_now[position][:-1]
+        is_repeated = np.zeros(len(codes_now), dtype=np.bool_)
+        is_repeated[position[1:][is_same]] = True
+        is_repeated[position[:-1][is_same]] = True
+        # whoever holds a tie that another pair is offered stands still too: else the way back would not be as likely as the way there
+        is_free = (start != offered) & ~is_repeated[len(first) :] & ~is_repeated[: 2 * half]
+        is_accepted = np.tile(is_free[:half] & is_free[half:], 2)
+        second[: 2 * half] = np.where(is_accepted, offered, second[: 2 * half])
+    return np.stack([first, second], axis=1)
 
 
-def _code(ties: Integers, people: int) -> Integers:
-    return np.minimum(ties[:, 0], ties[:, 1]) * people + np.maximum(ties[:, 0], ties[:, 1])
+def _code(first: Integers, second: Integers, people: int) -> Integers:
+    """One number a tie, the same from either end."""
+    return np.minimum(first, second) * people + np.maximum(first, second)
 
 
 @contextmanager

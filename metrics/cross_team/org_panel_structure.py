@@ -75,6 +75,7 @@ _COLUMNS = (
 _NOTHING = dict.fromkeys(("person_count", "tie_count", "placed_person_count", "team_count"), 0)
 _DRAWS = 10
 _LEAST_DRAWS = 4
+_BURN_IN, _THINNING = 20, 8
 _TIE_BUDGET = 500_000
 """About how many ties the random networks of one panel hold together."""
 
@@ -133,16 +134,19 @@ def structure(network: TieNetwork, parameters: Parameters, random: np.random.Gen
         figures |= {"modularity": found, "assortativity": found / most, "community_team_agreement": float(agreement)}
     draws = min(parameters.null_draws, max(_LEAST_DRAWS, min(_DRAWS, _TIE_BUDGET // len(ties))))
     nulls: dict[str, list[float]] = {"transitivity": [], "community_modularity": []}
-    for _ in range(draws):
-        drawn = rewired(ties, len(people), random)
+    drawn, placed_drawn = ties, placed_ties
+    for number in range(draws):
+        # each network is made from the one before
+        rounds = _THINNING if number else _BURN_IN
+        drawn = rewired(drawn, len(people), random, rounds)
         other = igraph.Graph(n=len(people), edges=drawn)
         nulls["transitivity"].append(other.transitivity_undirected(mode="zero"))
         with seeded(int(random.integers(2**31))):
             nulls["community_modularity"].append(other.community_leiden(objective_function="modularity", n_iterations=2).modularity)
         if has_teams:
             # only ties among people whose teams are known are exchanged here
-            same = drawn if len(placed_ties) == len(ties) else rewired(placed_ties, len(people), random)
-            nulls.setdefault("modularity", []).append(modularity(same, team))
+            placed_drawn = drawn if len(placed_ties) == len(ties) else rewired(placed_drawn, len(people), random, rounds)
+            nulls.setdefault("modularity", []).append(modularity(placed_drawn, team))
     for name, values in nulls.items():
         mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
         z = (figures[name] - mean) / deviation if deviation > 1e-12 else None
