@@ -139,7 +139,7 @@ filled as (
         c.panel_kind, c.panel_start, c.measure, c.given_medium, c.label, c.tie_count, c.person_count, c.held_square,
         coalesce(h.used_tie_count, 0) as hits, coalesce(h.used_square, 0) as used_square, coalesce(h.used_held, 0) as used_held,
         -- a medium in a gap may still have left a trace: what was seen counts
-        c.is_observed or h.used_tie_count > 0 as is_known,
+        c.is_observed or coalesce(h.used_tie_count, 0) > 0 as is_known,
         case when c.measure = 'also_uses' then coalesce(e.null_tie_count, 0) / c.tie_count end as null_ratio
     from cell as c
     left join hit_total as h

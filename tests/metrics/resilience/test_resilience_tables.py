@@ -71,7 +71,8 @@ def test_the_present_network_and_who_holds_it_together(world: Warehouse) -> None
     assert rows["betweenness", "20"]["component_ratio"] == max(map(len, nx.connected_components(graph))) / 11
     assert rows["random", "20"]["component_lower_ratio"] <= rows["random", "20"]["component_ratio"]
     left = rows["leavers", "real"]
-    assert (left["removed_count"], left["reason"]) == (1, None)
+    # 7 and 23
+    assert (left["removed_count"], left["reason"]) == (2, None)
     assert left["component_ratio"] == 1.0
     assert left["date_to"] == (LAST - timedelta(days=90)).date()
 
