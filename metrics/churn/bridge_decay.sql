@@ -78,68 +78,75 @@ common as (
 described as (
     select
         p.cut_date, p.person_a_key, p.person_b_key, p.is_tie, p.is_kept::int as is_kept,
-        case when e.cut_date is null then 'bridge' else 'embedded' end as structure,
-        case when p.latest[1] then 'cross_team' when not p.latest[1] then 'within_team' end as team,
-        case when p.latest[2] then 'external' else 'own' end as external
+        -- the numbers of the groups that the pair is in; see wanted
+        list_filter([
+            0,
+            case when e.cut_date is null then 1 else 2 end,
+            case when p.latest[1] then 3 when not p.latest[1] then 4 end,
+            case when p.latest[1] then 5 when not p.latest[1] then 7 end + case when e.cut_date is null then 0 else 1 end,
+            case when p.latest[2] then 9 else 10 end
+        ], lambda x: x is not null) as groups
     from pair as p
     left join common as e on e.cut_date = p.cut_date and e.person_a_key = p.person_a_key and e.person_b_key = p.person_b_key
 ),
-case_ as (
-    select
-        d.cut_date, d.person_a_key, d.person_b_key, d.is_kept, b.basis,
-        unnest([
-            row('all', 'all'), row('structure', structure), row('team', team), row('team_structure', team || '_' || structure), row('external', external)
-        ]) as placed
-    from described as d
-    cross join unnest(['contact', 'tie']) as b(basis)
-    where b.basis = 'contact' or d.is_tie
-),
-counted as (
-    select k.cut_kind, case when k.cut_kind = 'month' then c.cut_date end as cut_date, c.basis, c.placed[1] as grouping, c.placed[2] as level,
-        c.person_a_key, c.person_b_key, count(*) as size, sum(c.is_kept) as kept
-    from case_ as c
-    cross join unnest(['month', 'all']) as k(cut_kind)
-    where c.placed[2] is not null
-    group by 1, 2, 3, 4, 5, 6, 7
-),
-total as (
-    select cut_kind, cut_date, basis, grouping, level, sum(size) as size, sum(kept) as kept, sum(kept) / sum(size) as share
-    from counted
-    group by all
+-- first summed over all that is alike, then spread over the groups: there are far fewer of these than pairs
+person_cell as (
+    select cut_date, person_key, is_tie, groups, count(*) as size, sum(is_kept) as kept
+    from (
+        select cut_date, person_a_key as person_key, is_tie, groups, is_kept from described
+        union all
+        select cut_date, person_b_key, is_tie, groups, is_kept from described
+    ) as side
+    group by cut_date, person_key, is_tie, groups
 ),
 of_person as (
-    select cut_kind, cut_date, basis, grouping, level, person_key, sum(size) as size, sum(kept) as kept
+    select cut_kind, case when cut_kind = 'month' then cut_date end as cut_date, basis, number, person_key, sum(size) as size, sum(kept) as kept
+    from (select cut_date, person_key, is_tie, unnest(groups) as number, size, kept from person_cell) as c
+    cross join unnest(['month', 'all']) as k(cut_kind)
+    cross join unnest(['contact', 'tie']) as b(basis)
+    where basis = 'contact' or is_tie
+    group by 1, 2, 3, 4, 5
+),
+of_pair as (
+    -- a pair may be in contact before several of the days: under all, these hang together
+    select basis, number, person_a_key, person_b_key, sum(size) as size, sum(kept) as kept
     from (
-        select cut_kind, cut_date, basis, grouping, level, person_a_key as person_key, size, kept from counted
-        union all
-        select cut_kind, cut_date, basis, grouping, level, person_b_key, size, kept from counted
-    ) as side
-    group by all
+        select person_a_key, person_b_key, is_tie, unnest(groups) as number, count(*) as size, sum(is_kept) as kept
+        from described
+        group by person_a_key, person_b_key, is_tie, groups
+    ) as c
+    cross join unnest(['contact', 'tie']) as b(basis)
+    where basis = 'contact' or is_tie
+    group by 1, 2, 3, 4
+),
+total as (
+    -- each pair stands for two people
+    select cut_kind, cut_date, basis, number, sum(size) / 2 as size, sum(kept) / 2 as kept, sum(kept) / sum(size) as share, count(*) as person_count
+    from of_person
+    group by cut_kind, cut_date, basis, number
 ),
 by_person as (
-    select t.cut_kind, t.cut_date, t.basis, t.grouping, t.level, sum((o.kept - t.share * o.size) ^ 2) as spread, count(*) as person_count
+    select t.cut_kind, t.cut_date, t.basis, t.number, sum((o.kept - t.share * o.size) ^ 2) as spread
     from total as t
-    join of_person as o
-        on o.cut_kind = t.cut_kind and o.cut_date is not distinct from t.cut_date and o.basis = t.basis and o.grouping = t.grouping and o.level = t.level
-    group by all
+    join of_person as o on o.cut_kind = t.cut_kind and o.cut_date is not distinct from t.cut_date and o.basis = t.basis and o.number = t.number
+    group by t.cut_kind, t.cut_date, t.basis, t.number
 ),
 by_pair as (
-    select t.cut_kind, t.cut_date, t.basis, t.grouping, t.level, sum((o.kept - t.share * o.size) ^ 2) as spread
+    select t.cut_kind, t.basis, t.number, sum((o.kept - t.share * o.size) ^ 2) as spread
     from total as t
-    join counted as o
-        on o.cut_kind = t.cut_kind and o.cut_date is not distinct from t.cut_date and o.basis = t.basis and o.grouping = t.grouping and o.level = t.level
-    group by all
+    join of_pair as o on o.basis = t.basis and o.number = t.number
+    where t.cut_kind = 'all'
+    group by t.cut_kind, t.basis, t.number
 ),
 worth as (
     select
-        t.*, p.person_count,
+        t.*,
+        t.size * t.share * (1 - t.share) as apart,
         -- as many independent pairs as would leave the same variance; never more than there are
-        t.size / greatest(1, (p.spread - q.spread) / nullif(t.size * t.share * (1 - t.share), 0) * p.person_count / greatest(p.person_count - 1, 1)) as n
+        t.size / greatest(1, (p.spread - coalesce(q.spread, apart)) / nullif(apart, 0) * t.person_count / greatest(t.person_count - 1, 1)) as n
     from total as t
-    join by_person as p
-        on p.cut_kind = t.cut_kind and p.cut_date is not distinct from t.cut_date and p.basis = t.basis and p.grouping = t.grouping and p.level = t.level
-    join by_pair as q
-        on q.cut_kind = t.cut_kind and q.cut_date is not distinct from t.cut_date and q.basis = t.basis and q.grouping = t.grouping and q.level = t.level
+    join by_person as p on p.cut_kind = t.cut_kind and p.cut_date is not distinct from t.cut_date and p.basis = t.basis and p.number = t.number
+    left join by_pair as q on q.cut_kind = t.cut_kind and q.basis = t.basis and q.number = t.number
 ),
 normal as (
     -- quantile of the normal distribution to within .0005 (Abramowitz and Stegun 26.2.23)
@@ -148,7 +155,7 @@ normal as (
         t - (2.515517 + 0.802853 * t + 0.010328 * t * t) / (1 + 1.432788 * t + 0.189269 * t * t + 0.001308 * t * t * t) as z
 ),
 wanted as (
-    select k.cut_kind, k.cut_date, b.basis, g.grouping, g.level
+    select k.cut_kind, k.cut_date, b.basis, g.number, g.grouping, g.level
     from (
         select 'month' as cut_kind, cut_date from cut
         union all
@@ -156,10 +163,11 @@ wanted as (
     ) as k
     cross join unnest(['contact', 'tie']) as b(basis)
     cross join (
-        values ('all', 'all'), ('structure', 'bridge'), ('structure', 'embedded'), ('team', 'cross_team'), ('team', 'within_team'),
-            ('team_structure', 'cross_team_bridge'), ('team_structure', 'cross_team_embedded'), ('team_structure', 'within_team_bridge'),
-            ('team_structure', 'within_team_embedded'), ('external', 'external'), ('external', 'own')
-    ) as g(grouping, level)
+        values (0, 'all', 'all'), (1, 'structure', 'bridge'), (2, 'structure', 'embedded'), (3, 'team', 'cross_team'), (4, 'team', 'within_team'),
+            (5, 'team_structure', 'cross_team_bridge'), (6, 'team_structure', 'cross_team_embedded'),
+            (7, 'team_structure', 'within_team_bridge'), (8, 'team_structure', 'within_team_embedded'),
+            (9, 'external', 'external'), (10, 'external', 'own')
+    ) as g(number, grouping, level)
 )
 select
     k.cut_kind,
@@ -177,4 +185,4 @@ select
 from wanted as k
 cross join normal
 left join worth as w
-    on w.cut_kind = k.cut_kind and (w.cut_kind = 'all' or w.cut_date = k.cut_date) and w.basis = k.basis and w.grouping = k.grouping and w.level = k.level
+    on w.cut_kind = k.cut_kind and (w.cut_kind = 'all' or w.cut_date = k.cut_date) and w.basis = k.basis and w.number = k.number
