@@ -50,7 +50,7 @@ SELECT: Final = (
 _PLACES: Final = frozenset(
     {"homeAddress", "businessAddress", "geoCoordinates", "streetAddress", "hotel", "restaurant", "localBusiness", "postalAddress"}
 )
-_UTC_NAMES: Final = frozenset({"UTC", "Etc/UTC", "Etc/GMT", "GMT", "tzone://Microsoft/Utc", None})
+_UTC_NAMES: Final = frozenset({"UTC", "Etc/UTC", "Etc/GMT", "GMT", "tzone://Microsoft/Utc"})
 _GLOBAL_ID: Final = "040000008200E00074C5B7101A82E008"
 _LONGEST_ID: Final = 2000
 _LONGEST_LIST: Final = 100_000
@@ -334,11 +334,13 @@ def _moment(value: object) -> int | None:
         return None
     zone, text = value.get("timeZone"), value.get("dateTime")
     found = parse_time(text)
-    if found is None or type(text) is not str or zone in _UTC_NAMES:
+    if found is None or type(text) is not str or zone is None:
         return found
     # UTC is asked for by default; a mailbox that answers in another zone is believed
     if type(zone) is not str or len(zone) > 64:
         return None
+    if zone in _UTC_NAMES:
+        return found
     try:
         local = datetime.fromisoformat(text)
         return to_microseconds((local if local.tzinfo else local.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC))

@@ -114,7 +114,7 @@ def take_sessions(call: CallRecord, sessions: Iterable[object], people: People) 
             continue
         caller, callee = _user(session.get("caller"), people), _user(session.get("callee"), people)
         failure = session.get("failureInfo")
-        is_failed = type(failure) is dict and failure.get("stage") in {"callSetup", "unknown"}
+        is_failed = type(failure) is dict and failure.get("stage") in ("callSetup", "unknown")
         is_answered = is_answered or (callee is not None and not is_failed)
         if call.organiser is None:
             call.organiser = caller

@@ -131,13 +131,14 @@ class TeamsParser:
             if len(self._seen) >= _SEEN_LIMIT:
                 # only a saving: what is stored twice is stored once
                 self._seen.clear()
-            self._seen.add(key)
-            self._chat_message(message, key, chats[chat_id], rows)
+            if self._chat_message(message, key, chats[chat_id], rows):
+                self._seen.add(key)
 
-    def _chat_message(self, message: dict[str, Any], key: int, chat: Chat, rows: Interactions) -> None:
+    def _chat_message(self, message: dict[str, Any], key: int, chat: Chat, rows: Interactions) -> bool:
         opened = self._opened(message)
         if opened is None:
-            return
+            # a broken copy must not hide a good one under another participant
+            return False
         at, sender, exclusion = opened
         others = [member for member in chat.members if member != sender]
         found: list[tuple[int, str]] = []
@@ -156,6 +157,7 @@ class TeamsParser:
             recipients=count,
             exclusion=exclusion,
         )
+        return True
 
     def channel_messages(self, messages: Iterable[object], rows: Interactions) -> set[int]:
         """Take messages and replies of channels, and return the channels' keys."""

@@ -169,7 +169,11 @@ async def test_an_outside_organisers_meeting_joins_all_copies_whatever_their_ord
         landed = await run(settings(concurrency=1 + 2 * len(rows)))
         rows.append(only(landed, "meeting"))
     assert rows[0] == rows[1]
-    assert pairs(rows[0]) == {(outsider("client@far.example"), "co_present"), (account("anna"), "co_present"), (account("cara"), "co_present")}
+    assert pairs(rows[0]) == {
+        (outsider("client@far.example"), "co_present"),
+        (account("anna"), "co_present"),
+        (account("cara"), "co_present"),
+    }
     assert rows[0]["sender_key"] == outsider("client@far.example")
 
 
@@ -226,7 +230,9 @@ async def test_a_room_is_no_person_also_where_it_is_listed_as_an_attendee(people
 
 async def test_a_series_is_a_standing_space_the_same_in_every_copy(people, settings, run):
     prefix = "040000008200E00074C5B7101A82E008"
-    first = event("a", "client@far.example", {ANNA: "none"}, seriesMasterId="m-anna", type="occurrence", iCalUId=f"{prefix}07EA0303{'A' * 24}")
+    first = event(
+        "a", "client@far.example", {ANNA: "none"}, seriesMasterId="m-anna", type="occurrence", iCalUId=f"{prefix}07EA0303{'A' * 24}"
+    )
     second = event("b", "client@far.example", {ANNA: "none"}, at="2026-03-04T09:00:00", seriesMasterId="m-anna", type="occurrence")
     second["iCalUId"] = f"{prefix}07EA0304{'A' * 24}"
     shared(people, first, "anna")
@@ -239,7 +245,9 @@ async def test_a_series_is_a_standing_space_the_same_in_every_copy(people, setti
 
 
 async def test_moved_and_deleted_meetings_are_swept(people, settings, run):
-    keep, moved, gone = (event(name, ANNA, {BERT: "accepted"}, at=f"2026-03-0{day}T09:00:00") for name, day in (("k", 3), ("m", 4), ("g", 5)))
+    keep, moved, gone = (
+        event(name, ANNA, {BERT: "accepted"}, at=f"2026-03-0{day}T09:00:00") for name, day in (("k", 3), ("m", 4), ("g", 5))
+    )
     foreign = event("f", "client@far.example", {ANNA: "none"}, at="2026-03-06T09:00:00")
     other = event("o", "client@far.example", {ANNA: "none"}, at="2026-03-06T15:00:00")
     shared(people, keep, "anna")
@@ -247,7 +255,12 @@ async def test_moved_and_deleted_meetings_are_swept(people, settings, run):
     landed = await run(settings())
     assert len(landed.interactions()) == 5
     later = event("m", ANNA, {BERT: "accepted"}, at="2026-03-04T14:00:00")
-    people.collections["users/anna/calendarView"] = [keep, later, event("f", "client@far.example", {ANNA: "none"}, at="2026-03-06T11:00:00"), other]
+    people.collections["users/anna/calendarView"] = [
+        keep,
+        later,
+        event("f", "client@far.example", {ANNA: "none"}, at="2026-03-06T11:00:00"),
+        other,
+    ]
     landed = await run(settings(), landed, until=UNTIL + timedelta(days=1))
     state = sorted((row["occurred_at"].strftime("%d %H"), row["exclusion"]) for row in landed.interactions().values())
     assert state == [
@@ -329,7 +342,9 @@ async def test_channel_messages_replies_mentions_reactions(people, settings, run
     people.put("teams", {"id": "team"})
     people.put("teams/team/channels", {"id": "19:c", "membershipType": "private", "displayName": "x"})
     identity = {"teamId": "team", "channelId": "19:c"}
-    root = chat_message("1", "anna", channelIdentity=identity, mentions=[{"id": 0, "mentionText": "x", "mentioned": {"user": {"id": "bert"}}}])
+    root = chat_message(
+        "1", "anna", channelIdentity=identity, mentions=[{"id": 0, "mentionText": "x", "mentioned": {"user": {"id": "bert"}}}]
+    )
     reply = chat_message("2", "bert", "2026-03-05T09:00:00Z", replyToId="1", channelIdentity=identity)
     reply["reactions"] = [{"reactionType": "heart", "user": {"user": {"id": "anna"}}}]
     people.put("teams/team/channels/getAllMessages()", root, reply)
@@ -368,7 +383,16 @@ async def test_late_replies_edits_and_deletions_are_met_the_next_night(people, s
 def record(name: str, kind: str, at: str = "2026-03-03T09:01:00.1234567Z", minutes: int = 30, **more) -> dict:
     end = (datetime.fromisoformat(at) + timedelta(minutes=minutes)).isoformat()
     organiser = {"user": {"id": "anna", "displayName": "x"}}
-    return {"id": name, "version": 1, "type": kind, "startDateTime": at, "endDateTime": end, "organizer": organiser, "joinWebUrl": None, **more}
+    return {
+        "id": name,
+        "version": 1,
+        "type": kind,
+        "startDateTime": at,
+        "endDateTime": end,
+        "organizer": organiser,
+        "joinWebUrl": None,
+        **more,
+    }
 
 
 def user(name: str) -> dict:
@@ -431,7 +455,11 @@ async def test_attendance_reports_where_the_policy_allows(people, settings, run)
     shared(people, event("e1", ANNA, {BERT: "accepted"}, isOnlineMeeting=True, onlineMeeting={"joinUrl": link}), "anna")
     people.put("users/anna/onlineMeetings", {"id": "om"})
     times = {"meetingStartDateTime": "2026-03-03T09:00:00Z", "meetingEndDateTime": "2026-03-03T09:40:00Z"}
-    people.put("users/anna/onlineMeetings/om/attendanceReports", {"id": "r", **times}, {"id": "old", **dict.fromkeys(times, "2026-02-03T09:00:00Z")})
+    people.put(
+        "users/anna/onlineMeetings/om/attendanceReports",
+        {"id": "r", **times},
+        {"id": "old", **dict.fromkeys(times, "2026-02-03T09:00:00Z")},
+    )
     people.objects["users/anna/onlineMeetings/om/attendanceReports/r"] = {
         "attendanceRecords": [
             {"emailAddress": ANNA, "totalAttendanceInSeconds": 900},
@@ -453,7 +481,9 @@ async def test_attendance_reports_where_the_policy_allows(people, settings, run)
 async def test_accounts_and_places(people, settings, run):
     people.user("guest", "x", mail=None, userPrincipalName="pat.doe_far.example#EXT#@own.example", userType="Guest", proxyAddresses=[])
     people.user("shared", "info@own.example", accountEnabled=False, assignedLicenses=[])
-    people.user("left", "left@own.example", accountEnabled=False, proxyAddresses=["SMTP:left@own.example", "smtp:l@own.example", "X500:/o=x"])
+    people.user(
+        "left", "left@own.example", accountEnabled=False, proxyAddresses=["SMTP:left@own.example", "smtp:l@own.example", "X500:/o=x"]
+    )
     people.objects["users/shared/mailboxSettings"] = {"userPurpose": "shared"}
     landed = await run(settings())
     found = landed.accounts()
