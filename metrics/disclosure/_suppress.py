@@ -130,12 +130,12 @@ def _close(cells: Cells, lines: _Lines, hidden: Flags, gone: Flags, fixed: Flags
 
 
 def _with_rows(cells: Cells, hidden: Flags, gone: Flags) -> Flags:
-    """A row goes with any of its cells, and a cell that only such rows showed is hidden with them."""
+    """A row goes with any of its cells, and a cell that only such rows showed is hidden with them; nobody (0) is no secret."""
     cell = cells.row_cell[:, 2]
     is_gone = gone.copy()
     is_gone[cells.row[hidden[cell]]] = True
     shown_by = np.bincount(cell, ~is_gone[cells.row], minlength=len(hidden))
-    withheld: Flags = hidden | np.asarray(shown_by == 0)
+    withheld: Flags = hidden | ((shown_by == 0) & (cells.values > 0))
     return withheld
 
 

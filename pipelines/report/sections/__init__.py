@@ -6,10 +6,11 @@ from markupsafe import Markup
 
 from pipelines.report.blocks import Section, Text
 from pipelines.report.cells import View
+from pipelines.report.sections.charter import charter
 from pipelines.report.sections.coverage import coverage
 from pipelines.report.sections.media import scorecard, survival
 from pipelines.report.sections.method import method, questions
-from pipelines.report.sections.outside import charter, outside
+from pipelines.report.sections.outside import outside
 from pipelines.report.sections.policy import policy
 from pipelines.report.sections.reciprocity import reciprocity
 from pipelines.report.sections.resilience import resilience

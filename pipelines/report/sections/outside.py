@@ -10,8 +10,3 @@ from pipelines.report.sections.shared import missing
 def outside(view: View) -> Section:
     """By kind of organisation."""
     return missing(view, "outside", "metrics.organisation_panel_tie")
-
-
-def charter(view: View) -> Section:
-    """Declared relationships."""
-    return missing(view, "charter", "metrics.charter_status")

@@ -1,0 +1,74 @@
+"""Declared relationships and their state."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from markupsafe import Markup
+
+from pipelines.report.blocks import Block, Section, Table, Text
+from pipelines.report.cells import Row, View
+from pipelines.report.sections.shared import heads, missing
+
+STATUS: Final = "metrics.charter_status"
+STATES: Final = ("lost", "hanging_on_one", "thinning", "not_observed", "on_track")
+"""From what asks for attention to what does not."""
+
+
+def charter(view: View) -> Section:
+    """Each declared relationship with its state and the evidence."""
+    words = view.words
+    rows = view.rows(STATUS)
+    if not rows or not view.has(STATUS, "name", "status", "met_count", "required_count", "last_mutual_contact_date"):
+        if not view.rows("core.declared_relationship"):
+            return Section("charter", words("charter.title"), [Text(words("charter.none"), "missing")], words("charter.question"))
+        return missing(view, "charter", STATUS)
+    rows = sorted(rows, key=lambda row: (STATES.index(row["status"]) if row["status"] in STATES else -1, row["relationship_key"]))
+    declared = {row["relationship_key"]: row["name"] for row in view.rows("core.declared_relationship")}
+    table = Table(
+        words("charter.caption"),
+        heads(view, "charter", "name", "state", "met", "required", "before", "last", texts=("state",)),
+        [
+            (
+                Markup('<span data-name="">{}</span>').format(declared.get(row["relationship_key"], row["relationship_key"])),
+                _state(view, row),
+                view.cell(row, "met_count", "count"),
+                view.cell(row, "required_count", "count"),
+                view.cell(row, "previous_met_count", "count"),
+                view.cell(row, "last_mutual_contact_date", "date"),
+            )
+            for row in rows
+        ],
+        words("charter.note"),
+    )
+    headline = _headline(view, rows, declared)
+    blocks: list[Block] = [Text(headline, "lead"), table]
+    return Section("charter", words("charter.title"), blocks, words("charter.question"), headline)
+
+
+def _state(view: View, row: Row) -> Markup:
+    if row.is_withheld:
+        return view.withheld()
+    look = {"on_track": "good", "thinning": "weak", "hanging_on_one": "weak"}.get(row["status"], "bad")
+    state = Markup('<span class="state {}">{}</span>').format(look, view.words.name("charter.state", row["status"]))
+    why = f"charter.reason.{row['reason']}"
+    return Markup("{}<br><span class=ci>{}</span>").format(state, view.words(why)) if view.words.has(why) else state
+
+
+def _headline(view: View, rows: list[Row], declared: dict[str, str]) -> Markup:
+    """Which declared relationships ask for attention."""
+    words = view.words
+    said = []
+    for state in STATES[:3]:
+        named = [
+            Markup('<span data-name="">{}</span>').format(declared.get(row["relationship_key"], row["relationship_key"]))
+            for row in rows
+            if row["status"] == state
+        ]
+        if named:
+            said.append(words(f"charter.said_{state}", names=words.listed(named)))
+    if said:
+        return Markup(" ").join(said)
+    if all(row["status"] == "on_track" for row in rows):
+        return words("charter.said_on_track")
+    return words("charter.said_unknown")
