@@ -165,8 +165,10 @@ curve as (
 spot as (
     select
         medium, is_working,
-        [min(unanswered) filter (where minute <= 30), min(unanswered) filter (where minute <= 120), min(unanswered) filter (where minute <= 1440), 0.5]
-            as unanswered,
+        [
+            min(unanswered) filter (where minute <= 30), min(unanswered) filter (where minute <= 120),
+            min(unanswered) filter (where minute <= 1440), 0.5
+        ] as unanswered,
         [30, 120, 1440, min(minute) filter (where unanswered <= 0.5)] as minutes,
         list_transform(
             [

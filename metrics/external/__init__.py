@@ -1,0 +1,1 @@
+"""Relationships with clients, suppliers, partners and public bodies."""
