@@ -68,7 +68,14 @@ def test_decay_follows_the_ties_of_the_month_before(world: Warehouse) -> None:
 
 
 def test_a_silent_month_is_a_row_of_zeros(world: Warehouse) -> None:
-    assert row(world, 3, "tie_count, pair_count, mutual_share, top_internal_share, is_hanging_on_one, reason") == (0, 0, None, None, None, None)
+    assert row(world, 3, "tie_count, pair_count, mutual_share, top_internal_share, is_hanging_on_one, reason") == (
+        0,
+        0,
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def test_trend_is_against_the_three_months_before(world: Warehouse) -> None:
