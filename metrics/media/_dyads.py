@@ -15,6 +15,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+def gram(rows: Floats) -> Floats:
+    """Sum over rows of the outer product of each with itself."""
+    # not by matrix multiplication: for a few columns its threads cost more, on busy cores, than the sums
+    return np.asarray(np.einsum("ni,nj->ij", rows, rows), dtype=np.float64)
+
+
 class Dyads:
     """Who is in which row; a pair may have several rows (periods, spells).
 
@@ -38,8 +44,8 @@ class Dyads:
         """The k x k covariance of the column sums of `scores` (rows x k), at least that of independent pairs on its diagonal."""
         person: Floats = np.asarray(self._by_person @ scores, dtype=np.float64)
         pair: Floats = np.asarray(self._by_pair @ scores, dtype=np.float64)
-        independent: Floats = pair.T @ pair
-        shared: Floats = (person.T @ person - independent) * (self.person_count / max(self.person_count - 1, 1))
+        independent = gram(pair)
+        shared = (gram(person) - independent) * (self.person_count / max(self.person_count - 1, 1))
         # the estimate is not always positive; where shared people would narrow an interval they are passed over
         widened = np.sqrt(np.maximum(np.diag(shared), np.diag(independent)) / np.maximum(np.diag(shared), 1e-300))
         is_sound = bool(np.all(np.diag(shared) > 0)) and float(np.linalg.eigvalsh(shared).min()) > -1e-9 * float(np.trace(shared))

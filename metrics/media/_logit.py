@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.media._dyads import gram
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -59,7 +61,7 @@ def fit(x: Floats, group: Ints, y: Floats, steps: int = 50) -> Fit | None:
     beta = np.zeros(x.shape[1])
     for _ in range(steps):
         p = probability(x, beta)
-        information = x.T @ (x * (count * p * (1 - p))[:, None])
+        information = gram(x * np.sqrt(count * p * (1 - p))[:, None])
         try:
             step = np.linalg.solve(information, x.T @ (total - count * p))
         except np.linalg.LinAlgError:
@@ -71,6 +73,6 @@ def fit(x: Floats, group: Ints, y: Floats, steps: int = 50) -> Fit | None:
             if np.linalg.cond(information) > 1e12:
                 return None
             p = probability(x, beta)
-            inverse = np.asarray(np.linalg.inv(x.T @ (x * (count * p * (1 - p))[:, None])), dtype=np.float64)
+            inverse = np.asarray(np.linalg.inv(gram(x * np.sqrt(count * p * (1 - p))[:, None])), dtype=np.float64)
             return Fit(x, count, group, y - p[group], beta, inverse)
     return None

@@ -37,6 +37,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -241,8 +242,13 @@ def _interval(reached: Floats, couples: Floats, ratio: float, confidence: float)
     if count < 2:
         return None, None
     variance = ((reached - ratio * couples) ** 2).sum() * count / (count - 1) / couples.sum() ** 2
-    half = float(stats.t.ppf(0.5 + confidence / 2, count - 1) * np.sqrt(variance))
+    half = _quantile(confidence, count - 1) * float(np.sqrt(variance))
     return max(0.0, ratio - half), min(1.0, ratio + half)
+
+
+@cache
+def _quantile(confidence: float, freedom: int) -> float:
+    return float(stats.t.ppf(0.5 + confidence / 2, freedom))
 
 
 def _day_of(cumulated: Floats, needed: float) -> float | None:
