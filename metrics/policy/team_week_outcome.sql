@@ -1,0 +1,137 @@
+-- description: What policies are judged by, for each team and week and for the whole organisation (team empty): meeting hours, new ties,
+--   ties kept and share of contact across teams, seen from each member's side. Built only where settings declare a policy.
+-- grain: team, week_start
+-- column: team | text | The team; empty for the whole organisation.
+-- column: week_start | date | Monday of the week.
+-- column: is_observed | flag | Whether all seven days were observed; if not, outcomes are empty, not 0.
+-- column: member_count | count | Members in that week: in the team on its Thursday, and between their first and last contact ever.
+-- column: meeting_hours | hours | Hours in meetings and calls, a member.
+-- column: new_tie_count | count | Sides of new ties: ties that first qualified in the week; a tie within the team counts for both.
+-- column: new_tie_ratio | ratio | New ties a member; empty while collection is younger than `silence_days`, when old ties look new.
+-- column: at_risk_count | count | Sides of pairs in contact in the four weeks before.
+-- column: kept_ratio | ratio | Share of them in contact in this week too; empty unless those four weeks were observed.
+-- column: internal_contact_count | count | Sides of days in contact with a colleague whose team is known.
+-- column: cross_team_ratio | ratio | Share of them with another team.
+-- unique: team, week_start
+-- not_null: week_start, is_observed, member_count
+-- assert: kept_ratio between 0 and 1 and cross_team_ratio between 0 and 1
+-- assert: is_observed or (meeting_hours is null and kept_ratio is null and new_tie_ratio is null and cross_team_ratio is null)
+-- caveat: Meetings of more people than `meeting_cap` are left out of the hours.
+-- caveat: Small teams swing widely from week to week.
+-- reference: Burt (2000), Decay functions, Social Networks 22, 1-28: ties kept as the outcome.
+with declared as (
+    select count(*) > 0 as is_any from core.policy
+),
+week as (
+    select
+        date_trunc('week', date)::date as week_start,
+        count(*) filter (where is_observed) = 7 as is_observed,
+        min(day_number) as day_number
+    from metrics.observed_day
+    where (select is_any from declared)
+    group by 1
+),
+numbered as (
+    select
+        w.*,
+        (count(*) filter (where is_observed) over (order by week_start rows between 4 preceding and 1 preceding)) = 4 as is_preceded
+    from week as w
+),
+active_day as (
+    select
+        date_trunc('week', date)::date as week_start, date, person_a_key, person_b_key, team_a, team_b, organisation_a, organisation_b,
+        bool_or(is_cross_team) as is_cross_team
+    from core.pair_day
+    where date <= getvariable('as_of') and ab_count + ba_count + co_count > 0 and (select is_any from declared)
+    group by all
+),
+side as (
+    select week_start, date, team_a as team, person_a_key as person_key, person_b_key as other_key, is_cross_team
+    from active_day where organisation_a = 'own'
+    union all
+    select week_start, date, team_b, person_b_key, person_a_key, is_cross_team
+    from active_day where organisation_b = 'own'
+),
+seen as (
+    select person_key, min(date) as first_date, max(date) as last_date from side group by person_key
+),
+roster as (
+    select w.week_start, m.team, count(*) as member_count
+    from numbered as w
+    join core.membership as m on w.week_start + 3 >= m.valid_from and w.week_start + 3 < m.valid_to
+    join seen as s on s.person_key = m.person_key and s.first_date <= w.week_start + 6 and s.last_date >= w.week_start
+    where m.team is not null
+    group by grouping sets ((w.week_start, m.team), (w.week_start))
+),
+crossing as (
+    select
+        week_start, team,
+        count(*) filter (where is_cross_team is not null) as internal_contact_count,
+        count(*) filter (where is_cross_team) as cross_contact_count
+    from side
+    where team is not null
+    group by grouping sets ((week_start, team), (week_start))
+),
+pair_week as (
+    select week_start, person_key, other_key, max(team) as team from side where team is not null group by week_start, person_key, other_key
+),
+-- who was in contact in one of the four weeks before, with the team of the latest of them
+at_risk as (
+    select week_start + 7 * lag_weeks as week_start, person_key, other_key, arg_max(team, week_start) as team
+    from pair_week, unnest([1, 2, 3, 4]) as l(lag_weeks)
+    group by 1, person_key, other_key
+),
+keeping as (
+    select r.week_start, r.team, count(*) as at_risk_count, count(p.person_key) as kept_count
+    from at_risk as r
+    left join pair_week as p on p.week_start = r.week_start and p.person_key = r.person_key and p.other_key = r.other_key
+    group by grouping sets ((r.week_start, r.team), (r.week_start))
+),
+attendance as (
+    select date, interaction_key, person_key, max(minutes) as minutes
+    from (
+        select date, interaction_key, from_key as person_key, minutes from core.contact where minutes > 0 and date <= getvariable('as_of')
+        union all
+        select date, interaction_key, to_key, minutes from core.contact where minutes > 0 and date <= getvariable('as_of')
+    ) as attending
+    where (select is_any from declared)
+    group by date, interaction_key, person_key
+),
+meeting as (
+    select date_trunc('week', a.date)::date as week_start, m.team, sum(a.minutes) / 60 as hours
+    from attendance as a
+    join core.membership as m on m.person_key = a.person_key and a.date >= m.valid_from and a.date < m.valid_to
+    where m.team is not null
+    group by grouping sets ((date_trunc('week', a.date)::date, m.team), (date_trunc('week', a.date)::date))
+),
+tie_side as (
+    select date_trunc('week', tie_date)::date as week_start, unnest([team_a, team_b]) as team
+    from metrics.tie_spell
+    where spell_number = 1 and stretch_number = 1 and not is_left_truncated and (select is_any from declared)
+),
+forming as (
+    select week_start, team, count(*) as new_tie_count
+    from tie_side
+    where team is not null
+    group by grouping sets ((week_start, team), (week_start))
+)
+select
+    r.team,
+    r.week_start,
+    w.is_observed,
+    r.member_count,
+    case when w.is_observed then round(coalesce(m.hours, 0) / r.member_count, 9) end as meeting_hours,
+    coalesce(f.new_tie_count, 0) as new_tie_count,
+    case
+        when w.is_observed and w.day_number > getvariable('silence_days') then coalesce(f.new_tie_count, 0) / r.member_count
+    end as new_tie_ratio,
+    coalesce(k.at_risk_count, 0) as at_risk_count,
+    case when w.is_observed and w.is_preceded and k.at_risk_count > 0 then k.kept_count / k.at_risk_count end as kept_ratio,
+    coalesce(c.internal_contact_count, 0) as internal_contact_count,
+    case when w.is_observed and c.internal_contact_count > 0 then c.cross_contact_count / c.internal_contact_count end as cross_team_ratio
+from roster as r
+join numbered as w on w.week_start = r.week_start
+left join meeting as m on m.week_start = r.week_start and m.team is not distinct from r.team
+left join forming as f on f.week_start = r.week_start and f.team is not distinct from r.team
+left join keeping as k on k.week_start = r.week_start and k.team is not distinct from r.team
+left join crossing as c on c.week_start = r.week_start and c.team is not distinct from r.team
