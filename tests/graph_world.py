@@ -33,7 +33,7 @@ class FakeGraph:
         self.errors: dict[str, tuple[int, str]] = {}
         self.requests: list[tuple[str, dict[str, str], Any]] = []
         self.faults: list[Handler] = []
-        self.page_size = 2
+        self.page_size = 20
         self.empty_pages = False
         self.delta_tokens: dict[str, list[Any]] = {}
         self.expired: tuple[int, str] | None = None

@@ -108,8 +108,8 @@ class CalendarParser:
     Attributes:
         deferred: Mailbox -> organisers whose own copies were relied on.
         series: Spaces of recurring meetings met since they were last taken.
-        organised: Mailbox -> keys of the meetings stored from it since they were last taken.
         joins: Join keys of meetings met, with start and end.
+        joins_since: Only of meetings from here on: call records do not live long.
         links: Meeting key -> raw join link, only where attendance reports are to be asked for.
     """
 
@@ -124,9 +124,9 @@ class CalendarParser:
         keep_links: bool = False,
     ) -> None:
         self.deferred: defaultdict[int, set[int]] = defaultdict(set)
-        self.organised: defaultdict[int, list[int]] = defaultdict(list)
         self.series: set[int] = set()
         self.joins: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
+        self.joins_since = 0
         self.links: dict[int, str] = {}
         self.readable = readable
         self._keep_links = keep_links
@@ -150,7 +150,7 @@ class CalendarParser:
             meeting = self.parse(event, owner)
             if meeting is None or not since <= meeting.start < until:
                 continue
-            if meeting.join is not None:
+            if meeting.join is not None and meeting.start >= self.joins_since:
                 self.joins[meeting.join].add((meeting.start, meeting.end))
             if meeting.organiser == owner:
                 found.append(meeting)
@@ -177,7 +177,6 @@ class CalendarParser:
             sender = None if meeting.exclusion in {"opted_out", "out_of_scope"} else meeting.organiser
             if meeting.space is not None:
                 self.series.add(meeting.space)
-            self.organised[meeting.organiser].append(meeting.key)
             rows.add(
                 meeting.key,
                 meeting.start,

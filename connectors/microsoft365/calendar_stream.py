@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.microsoft365.calendar import MEDIA, SELECT, STREAM, CalendarParser
-from connectors.microsoft365.calls import Attendance
+from connectors.microsoft365.calls import LONGEST_DAYS, Attendance
 from connectors.microsoft365.calls_stream import read_reports
 from connectors.microsoft365.client import GraphError
 from connectors.microsoft365.columns import Interactions, graph_time, to_microseconds
@@ -95,6 +95,7 @@ async def read(run: Run, attendance: Attendance | None, joins: MutableMapping[in
         count_tentative=run.settings.count_tentative,
         keep_links=run.settings.attendance_reports,
     )
+    parser.joins_since = to_microseconds(run.until - timedelta(days=LONGEST_DAYS))
     if attendance is not None:
         parser.attended = attendance.attended
     starts = {member.key: windows.start(member.key) for member in run.mailboxes}
@@ -140,10 +141,9 @@ async def _window(reader: _Reader, batcher: Batcher) -> AsyncGenerator[Batch, No
     run, parser, coverage = reader.run, reader.parser, reader.coverage
     members = [member for member in run.mailboxes if member.key not in coverage.failed and reader.window(member) is not None]
     parser.deferred.clear()
-    parser.organised.clear()
     doubtful = [member for member in members if run.state.cursor(f"unread:{STREAM}:{member.key}") is not None]
-    sure = [member for member in members if member not in doubtful] if doubtful else members
-    for turn in (doubtful, sure):
+    first = {member.key for member in doubtful}
+    for turn in (doubtful, [member for member in members if member.key not in first]):
         async with aclosing(each(turn, reader.read, workers=run.settings.concurrency)) as parts:
             async for part in parts:
                 if (batch := batcher.add(part)) is not None:

@@ -35,7 +35,6 @@ LISTED: Final = (
     "userType",
     "accountEnabled",
     "assignedLicenses",
-    "employeeHireDate",
 )
 _PURPOSES: Final = {"shared": "shared_mailbox", "room": "room", "equipment": "room", "user": "human", "linked": "human", "others": "human"}
 _LONGEST_NAME: Final = 256
@@ -120,18 +119,24 @@ def account_row(member: Member, kind: str, people: People) -> dict[str, Any]:
 def place_row(user: Mapping[str, Any], key: int, people: People, before: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return a member's place: team, office, manager, first and last day.
 
-    Delta tells a manager only where it changed; otherwise the one known `before` holds.
+    Delta tells a manager and dates only where they changed; otherwise those known `before` hold.
     """
-    manager = before.get("manager_key") if before is not None else None
+    known = before if before is not None else {}
+    manager = known.get("manager_key")
     if "manager" in user or "manager@delta" in user:
         manager = _manager(user, people)
+    days = {name: known.get(name) for name in ("joined_on", "left_on")}
+    for name, field_name in (("joined_on", "employeeHireDate"), ("left_on", "employeeLeaveDateTime")):
+        if field_name in user:
+            days[name] = _day(user[field_name])
+        elif isinstance(days[name], str):
+            days[name] = date.fromisoformat(days[name])
     return {
         "account_key": key,
         "team": _name(user.get("department")),
         "office": _name(user.get("officeLocation")),
         "manager_key": None if manager in people.opted_out else manager,
-        "joined_on": _day(user.get("employeeHireDate")),
-        "left_on": _day(user.get("employeeLeaveDateTime")),
+        **days,
     }
 
 
@@ -227,13 +232,16 @@ async def _changes(graph: Graph, token: str | None) -> tuple[dict[str, dict[str,
     return *await _round(graph, builder, None), True
 
 
-async def _round(graph: Graph, builder: Any, token: str | None) -> tuple[dict[str, dict[str, Any]], set[str], str | None]:
+async def _round(
+    graph: Graph, builder: Any, token: str | None, *, dates: bool = True
+) -> tuple[dict[str, dict[str, Any]], set[str], str | None]:
+    """Read one round of delta, from a token or from the beginning."""
     users: dict[str, dict[str, Any]] = {}
     removed: set[str] = set()
     following: str | None = None
     query: dict[str, Any] = {"select": [*LISTED, "manager"]}
-    if graph.settings.leave_dates:
-        query["select"].append("employeeLeaveDateTime")
+    if dates:
+        query["select"] += _dates(graph)
     try:
         async for page in graph.pages(builder, delta_token=token, **query):
             for user in page.values:
@@ -251,6 +259,9 @@ async def _round(graph: Graph, builder: Any, token: str | None) -> tuple[dict[st
                     users.setdefault(name, {}).update(user)
             following = page.delta_token or following
     except GraphError as error:
+        if error.status == 400 and token is None and dates:
+            # some clouds do not know the dates
+            return await _round(graph, builder, None, dates=False)
         if error.status == 403:
             raise UserError(
                 "microsoft365: the directory may not be read (403); grant the application permission User.Read.All with admin consent"
@@ -259,7 +270,12 @@ async def _round(graph: Graph, builder: Any, token: str | None) -> tuple[dict[st
     return users, removed, following
 
 
+def _dates(graph: Graph) -> list[str]:
+    return ["employeeHireDate", "employeeLeaveDateTime"] if graph.settings.leave_dates else ["employeeHireDate"]
+
+
 async def _listed(graph: Graph) -> dict[str, dict[str, Any]]:
+    """Return every user by id, without managers and dates."""
     users: dict[str, dict[str, Any]] = {}
     async for page in graph.pages(graph.client.users, select=list(LISTED), top=999):
         for user in page.values:

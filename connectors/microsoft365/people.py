@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from connectors.opted_out import OptedOut
 from connectors.pseudonyms import Pseudonymiser, normalise_address, normalise_domain
 
 NOT_PERSONS: Final = frozenset({"room", "shared_mailbox", "bot", "app", "group"})
@@ -63,7 +64,7 @@ class People:
         self.opted_out: set[int] = set()
         self.kinds: dict[int, str] = {}
         self.own_domains: set[str] = set()
-        self._asked_out = frozenset(text.strip().lower() for text in opted_out)
+        self._asked_out = OptedOut(opted_out)
         self._ids: dict[str, int] = {}
         self._addresses: dict[str, int] = {}
         self._groups: set[str] = set()

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 from graph_world import CANARY, mail
 
 from connectors.errors import UserError
@@ -74,6 +82,7 @@ async def users(graph_settings, **more):
 
 @pytest.fixture
 def five(graph):
+    graph.page_size = 2
     for number in range(5):
         graph.user(f"u{number}", f"u{number}@own.example")
     return graph
@@ -223,7 +232,7 @@ def test_settings_refuse_plain_http_and_half_given_credentials(settings):
         {"managed_identity": True},
         {"client_id": ""},
     ):
-        with pytest.raises(ValueError, match="https|exactly one|client_id"):
+        with pytest.raises(ValueError, match=r"https|exactly one|client_id"):
             settings(**wrong)
     assert "sesame" not in repr(settings())
 
@@ -233,3 +242,49 @@ async def test_an_unreadable_certificate_says_what_to_mend(settings, tmp_path):
     wrong = settings(client_secret=None, certificate_path=str(tmp_path / "x.pem"), authority="https://login.example")
     with pytest.raises(UserError, match="certificate_path"):
         Graph(wrong)
+
+
+@pytest_asyncio.fixture
+async def authority(tmp_path):
+    """A token endpoint over HTTPS on loopback, with its own certificate authority; returns its URL and the forms it was sent."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    public = certificate.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "ca.pem").write_bytes(public)
+    (tmp_path / "both.pem").write_bytes(private + public)
+    forms = []
+
+    async def handle(request):
+        forms.append(dict(await request.post()))
+        return web.json_response({"access_token": "tok-secret-en", "expires_in": 3600, "token_type": "Bearer"})
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "both.pem")
+    application = web.Application()
+    application.router.add_post("/tenant/oauth2/v2.0/token", handle)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    yield f"https://127.0.0.1:{runner.addresses[0][1]}", forms
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("way", ["secret", "certificate"])
+async def test_azure_identity_signs_in_at_an_authority_of_settings(five, settings, authority, tmp_path, way):
+    url, forms = authority
+    more = {"authority": url, "authority_certificates": str(tmp_path / "ca.pem")}
+    if way == "certificate":
+        more |= {"client_secret": None, "certificate_path": str(tmp_path / "both.pem")}
+    assert len(await users(settings(**more))) == 5
+    (form,) = forms
+    assert form["scope"] == f"{five.base.removesuffix('/v1.0')}/.default"
+    assert form.get("client_secret") == ("sesame" if way == "secret" else None)
+    assert ("client_assertion" in form) == (way == "certificate")
