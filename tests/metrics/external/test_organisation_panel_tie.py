@@ -34,7 +34,8 @@ def world() -> Warehouse:
 
 def row(world: Warehouse, month: int, columns: str, kind: str = "month") -> tuple[Any, ...]:
     found = world.run(
-        f"select {columns} from metrics.organisation_panel_tie where panel_kind = $1 and external_organisation = 'acme' and month(panel_start) = $2",
+        f"select {columns} from metrics.organisation_panel_tie "
+        "where panel_kind = $1 and external_organisation = 'acme' and month(panel_start) = $2",
         [kind, month],
     )
     assert len(found) == 1

@@ -77,16 +77,18 @@ def test_working_time_leaves_nights_and_weekends_out(world: Warehouse) -> None:
 
 
 def test_working_time_is_local() -> None:
-    # 06:30 to 07:30 UTC is 08:30 to 09:30 in Berlin in summer: an hour of work; in UTC nothing
-    rows = [event("2024-07-01T06:30", 1, 2), event("2024-07-01T07:30", 2, 1)]
-    assert answers(built(rows, only=ONLY, minimum_pairs=3, time_zone="Europe/Berlin"))["reason"] == "too_few"
-    rows = [
-        event(f"2024-07-01T{hour}:30", a, b) for pair in ((1, 2), (3, 4), (5, 6)) for hour, (a, b) in (("06", pair), ("07", pair[::-1]))
-    ]
-    assert answers(built(rows, only=ONLY, minimum_pairs=3, time_zone="Europe/Berlin"))["working_median_switch_hours"] == 1
-    assert answers(built(rows, only=ONLY, minimum_pairs=3))["working_median_switch_hours"] == 0
-    nights = {"working_days": (6, 7), "working_from_hour": 0, "working_to_hour": 24}
-    assert answers(built(rows, only=ONLY, minimum_pairs=3, **nights))["working_median_switch_hours"] == 0
+    # 06:30 to 07:30 UTC is 08:30 to 09:30 in Berlin in summer: an hour of work
+    pairs = ((1, 2), (3, 4), (5, 6))
+    rows = [event(f"2024-07-01T{hour}:30", a, b) for pair in pairs for hour, (a, b) in (("06", pair), ("07", pair[::-1]))]
+
+    def switch_hours(**settings: Any) -> float:
+        found: float = answers(built(rows, only=ONLY, minimum_pairs=3, **settings))["working_median_switch_hours"]
+        return found
+
+    assert switch_hours(time_zone="Europe/Berlin") == 1
+    assert switch_hours(working_from_hour=7.25) == 0.25
+    # that Monday is no day of work where weekends are
+    assert switch_hours(working_days=(6, 7), working_to_hour=24) == 0
 
 
 def test_equals_lifelines() -> None:
@@ -122,26 +124,26 @@ def test_equals_lifelines() -> None:
 
 
 def test_a_gap_is_no_refusal() -> None:
-    # twenty messages a day, no answers but after the gap: what the gap hides is censored at its beginning
+    # five messages a day and nothing in March; the one answer comes after the gap, in which it may have come long before
     rows = [
         event(f"2024-{month}-{day:02}T{hour:02}:{minute:02}", n, n + 10)
-        for month in ("01", "03")
+        for month in ("01", "02", "04", "05")
         for day in range(1, 29)
         for n, (hour, minute) in enumerate(((8, 0), (9, 0), (10, 0), (11, 0), (12, 0)), start=1)
     ]
-    rows += [event("2024-01-28T20:00", 7, 17), event("2024-02-15T20:00", 17, 7)]
-    found = answers(built(rows, only=ONLY, minimum_pairs=3))
-    # the answer in the gap is not counted, and neither is what it answers held against anyone
+    rows += [event("2024-02-28T20:00", 7, 17), event("2024-04-01T20:00", 17, 7)]
+    found = answers(built(rows, only=ONLY, minimum_pairs=3, response_days=60))
     assert found["answered_count"] == 0
     assert found["answered_in_24_hours"] == 0
     assert found["answered_in_24_hours_high"] > 0
     assert found["median_hours"] is None
+    assert found["median_switch_hours"] == 33 * 24
 
 
 def test_interval_covers_the_truth_where_people_differ() -> None:
     # half of all messages are answered within 10 hours, but some people are ten times as quick as others
     hits = 0
-    for seed in range(12):
+    for seed in range(6):
         random = np.random.default_rng(seed)
         pace = np.exp(0.8 * random.normal(size=41))
         rows = []
@@ -150,13 +152,12 @@ def test_interval_covers_the_truth_where_people_differ() -> None:
             moment = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=int(random.integers(0, 1440)))
             wait = random.exponential(600 / pace[b])
             rows += [event(moment, a, b, thread_key=pair + 1), event(moment + timedelta(minutes=wait), b, a, thread_key=pair + 1)]
-            rows[-1]["thread_key"] = pair + 1
         rows.append(event("2024-03-15", 39, 40))
         found = answers(built(rows, only=ONLY, minimum_pairs=3))
         truth = _share_within(1440, 600, 0.8)
         # first messages are answered at this rate; the answers themselves never are
         hits += found["answered_in_24_hours_low"] <= truth / 2 <= found["answered_in_24_hours_high"]
-    assert hits >= 9
+    assert hits >= 5
 
 
 def _share_within(minutes: float, mean: float, spread: float) -> float:
@@ -170,7 +171,8 @@ def test_balance_by_hand(world: Warehouse) -> None:
         "where panel_kind = 'all' and medium in ('any', 'email') order by all"
     )
     assert rows == [
-        (1, 2, "any", 4, 0.5, 4.0, 0.5),
+        # the reaction adds a tenth to the weight of the one answer
+        (1, 2, "any", 4, 0.5, 4.1, pytest.approx(2 * 1.1 / 4.1)),
         (1, 2, "email", 4, 0.5, 4.0, 0.5),
         (1, 3, "any", 2, 1.0, 2.0, 1.0),
         (1, 3, "email", 1, 0.0, 1.0, 0.0),

@@ -102,10 +102,11 @@ def test_relabelling_people_changes_nothing_but_the_draws(counts: dict[tuple[int
 
 
 def rows(order: list[int]) -> pa.Table:
+    pairs = [(1, 2, "any", 3, 1), (2, 3, "any", 2, 2), (1, 4, "any", 0, 5), (3, 4, "any", 1, 0), (3, 4, "email", 1, 0)]
     listed = [
         {"panel_kind": "all", "panel_start": START, "person_a_key": a, "person_b_key": b, "medium": medium,
          "ab_count": ab, "ba_count": ba, "ab_weight": ab / 2, "ba_weight": ba / 3}
-        for a, b, medium, ab, ba in [(1, 2, "any", 3, 1), (2, 3, "any", 2, 2), (1, 4, "any", 0, 5), (3, 4, "any", 1, 0), (3, 4, "email", 1, 0)]
+        for a, b, medium, ab, ba in pairs
     ]  # fmt: skip
     return pa.Table.from_pylist([listed[position] for position in order])
 
