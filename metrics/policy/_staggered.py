@@ -212,6 +212,10 @@ def combine(chosen: Sequence[Cell], units: int) -> Effect | None:
     own_influence = (own - value) / len(treated) * np.sqrt(len(treated) / (len(treated) - 1))
     parts = (float((own_influence**2).sum()), float((influence**2).sum()))
     influence[treated] += own_influence
+    if len(np.intersect1d(treated, compared)):
+        # units that serve on both sides: their number less that of the starts' means fitted, as in a regression
+        starts = len({cell.group for cell in chosen})
+        influence *= np.sqrt(units / max(units - starts - 1, 1))
     variance = max(float((influence**2).sum()), 1e-30)
     freedom = sum(parts) ** 2 / max(parts[0] ** 2 / (len(treated) - 1) + parts[1] ** 2 / (len(compared) - 1), 1e-60)
     return Effect(value, float(np.sqrt(variance)), float(max(freedom, 1.0)), influence, len(treated))

@@ -1,0 +1,167 @@
+# description: What each declared change of policy did to meeting hours, new ties, ties kept and contact across teams: against teams that
+#   had not started (staggered policies), or against the organisation's own trend (policies for everyone at once).
+# question: Did the change of policy do what it was meant to do?
+# grain: policy_key, outcome, estimand
+# column: policy_key | text | The policy.
+# column: outcome | text | meeting_hours (a member and week), tie_formation (new ties a member and week), persistence (share of pairs in
+#   contact in the four weeks before who are in contact in a week) or cross_team (share of days in contact that are with another team).
+# column: method | text | staggered (difference in differences between teams) or interrupted (time series of the whole organisation).
+# column: estimand | text | average (over the time since the start), level (step at the start) or slope (change a week); the latter two for
+#   interrupted only.
+# column: effect | score | The effect, in units of the outcome.
+# column: effect_low | score | Lower end of its interval.
+# column: effect_high | score | Upper end.
+# column: p_value_ratio | ratio | How likely so large an effect would be by chance if there were none.
+# column: baseline | score | Mean outcome before, of the teams that started (staggered) or of the organisation.
+# column: treated_team_count | count | Teams that started within the observed time; empty for interrupted.
+# column: compared_team_count | count | Teams that never started; empty for interrupted.
+# column: comparison | text | never_started, not_yet_started (teams that started later served too) or own_trend.
+# column: before_count | count | Blocks of four weeks (staggered) or weeks (interrupted) before the first start.
+# column: after_count | count | The same since the first start.
+# column: pre_trend_p_ratio | ratio | How likely the differences before the start would be by chance; small = the teams were already moving
+#   apart, so distrust the effect. Empty for interrupted.
+# column: autocorrelation | score | How much one week carries over into the next; interrupted only.
+# column: residual_p_ratio | ratio | Small = errors hang together beyond that, so distrust the interval; interrupted only.
+# column: is_seasonal | flag | Whether the year's course was allowed for; interrupted only.
+# column: reason | text | Why there is no effect given: too_few_teams, too_few_weeks, not_observed, no_variation; empty otherwise.
+# unique: policy_key, outcome, estimand
+# not_null: policy_key, outcome, method, estimand
+# assert: effect_low <= effect and effect <= effect_high
+# assert: (effect is null) = (reason is not null)
+# caveat: A staggered effect is causal only if teams that started would otherwise have gone as the others did; pre_trend_p_ratio can refute
+#   that, never prove it.
+# caveat: Ties run between teams, so a policy for one team also touches the teams it is compared with; the effect is then understated.
+# caveat: With few teams the interval is wide and rests on few differences; below ten teams a side take it as a hint.
+# caveat: An interrupted series cannot tell the policy from anything else that happened in the same weeks, nor, in less than a year and a
+#   half, from the season.
+# caveat: Four outcomes are looked at for each policy; one in twenty would seem to change by chance alone.
+# caveat: A team that starts within a block of four weeks counts as started in the whole block.
+# reference: Callaway, Sant'Anna (2021), Difference-in-differences with multiple time periods, Journal of Econometrics 225, 200-230.
+# reference: Wagner, Soumerai, Zhang, Ross-Degnan (2002), Segmented regression analysis of interrupted time series studies, Journal of
+#   Clinical Pharmacy and Therapeutics 27, 299-309.
+# reference: Newey, West (1987), Econometrica 55, 703-708.
+"""Effects of policies, by the design that their start allows."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from metrics.panels import generator
+from metrics.parameters import Parameters
+from metrics.policy._design import OUTCOMES, Blocks, Start, blocks, policy_week, series, starts
+from metrics.policy._interrupted import interrupted
+from metrics.policy._staggered import combine, event_study, largest, wald
+
+DRAWS: Final = 999
+SCHEMA: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("policy_key", "outcome", "method", "estimand")),
+        *((name, pa.float64()) for name in ("effect", "effect_low", "effect_high", "p_value_ratio", "baseline")),
+        ("treated_team_count", pa.int64()),
+        ("compared_team_count", pa.int64()),
+        ("comparison", pa.string()),
+        ("before_count", pa.int64()),
+        ("after_count", pa.int64()),
+        ("pre_trend_p_ratio", pa.float64()),
+        ("autocorrelation", pa.float64()),
+        ("residual_p_ratio", pa.float64()),
+        ("is_seasonal", pa.bool_()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+def policy_effect(team_week_outcome: pd.DataFrame, policy: pd.DataFrame, parameters: Parameters) -> pa.Table:
+    """Estimate each policy's effect on each outcome.
+
+    Args:
+        team_week_outcome: Outcomes by team and week.
+        policy: The policies declared.
+        parameters: `confidence`, `seed`.
+
+    Returns:
+        One row a policy, outcome and estimand.
+    """
+    rows: list[dict[str, Any]] = []
+    for start in starts(policy):
+        for outcome, column in OUTCOMES.items():
+            shared = {"policy_key": start.key, "outcome": outcome}
+            if start.is_for_all:
+                found = _interrupted(team_week_outcome, start, column, parameters.confidence)
+            else:
+                found = [_staggered(team_week_outcome, start, outcome, column, parameters)]
+            rows += [{**shared, **line} for line in found]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _staggered(weeks: pd.DataFrame, start: Start, outcome: str, column: str, parameters: Parameters) -> dict[str, Any]:
+    line: dict[str, Any] = {"method": "staggered", "estimand": "average"}
+    design = blocks(weeks, start, column)
+    if isinstance(design, str):
+        return line | {"reason": design}
+    line |= {
+        "treated_team_count": design.treated_count,
+        "compared_team_count": design.compared_count,
+        "comparison": "not_yet_started" if design.is_later_compared else "never_started",
+        "before_count": sum(time < design.anchor for time in design.times),
+        "after_count": sum(time >= design.anchor for time in design.times),
+        "baseline": _known(design.baseline),
+    }
+    found = design.cells()
+    effect = combine([cell for cell in found if cell.time >= cell.group], len(design.starts))
+    if effect is None or effect.freedom < 1:
+        return line | {"reason": "too_few_teams"}
+    if effect.error < 1e-12:
+        return line | {"reason": "no_variation"}
+    low, high = effect.interval(parameters.confidence)
+    line |= {"effect": effect.value, "effect_low": low, "effect_high": high, "p_value_ratio": effect.p_value}
+    return line | {"pre_trend_p_ratio": _pre_trend(design, parameters.seed, start.key, outcome)}
+
+
+def _pre_trend(design: Blocks, seed: int, key: str, outcome: str) -> float | None:
+    """The package's Wald test where there are units enough for it, otherwise the largest of the differences before the start."""
+    found = [cell for cell in design.cells() if cell.time < cell.group]
+    p_value, _ = wald(found)
+    if np.isfinite(p_value):
+        return p_value
+    effects = {distance: effect for distance, effect in event_study(found, len(design.starts)).items() if effect.error > 1e-12}
+    if not effects:
+        return None
+    drawn = largest(effects, DRAWS, generator(seed, "pre_trend", key, outcome))
+    seen = max(effect.normal_score for effect in effects.values())
+    return float((1 + (drawn >= seen).sum()) / (DRAWS + 1))
+
+
+def _interrupted(weeks: pd.DataFrame, start: Start, column: str, confidence: float) -> list[dict[str, Any]]:
+    numbers, values, mondays = series(weeks, column)
+    first = (policy_week(start.first) - mondays[0]).days // 7 if mondays else 0
+    is_after = numbers >= first
+    line: dict[str, Any] = {
+        "method": "interrupted",
+        "comparison": "own_trend",
+        "before_count": int((~is_after).sum()),
+        "after_count": int(is_after.sum()),
+        "baseline": _known(float(values[~is_after].mean())) if (~is_after).any() else None,
+    }
+    found = interrupted(numbers, values, first) if len(numbers) else "not_observed"
+    if isinstance(found, str):
+        return [line | {"estimand": "average", "reason": found}]
+    line |= {
+        "autocorrelation": found.autocorrelation,
+        "residual_p_ratio": _known(found.residual_p),
+        "is_seasonal": found.is_seasonal,
+    }
+    rows = []
+    for estimand, change in (("average", found.average), ("level", found.level), ("slope", found.slope)):
+        low, high = change.interval(confidence)
+        effect = {"effect": change.value, "effect_low": low, "effect_high": high, "p_value_ratio": _known(change.p_value)}
+        rows.append({**line, "estimand": estimand, **effect})
+    return rows
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
