@@ -125,12 +125,10 @@ def place_row(user: Mapping[str, Any], key: int, people: People, before: Mapping
     manager = known.get("manager_key")
     if "manager" in user or "manager@delta" in user:
         manager = _manager(user, people)
-    days = {name: known.get(name) for name in ("joined_on", "left_on")}
+    days: dict[str, date | None] = {}
     for name, field_name in (("joined_on", "employeeHireDate"), ("left_on", "employeeLeaveDateTime")):
-        if field_name in user:
-            days[name] = _day(user[field_name])
-        elif isinstance(days[name], str):
-            days[name] = date.fromisoformat(days[name])
+        stored = known.get(name)
+        days[name] = _day(user[field_name]) if field_name in user else date.fromisoformat(stored) if stored else None
     return {
         "account_key": key,
         "team": _name(user.get("department")),
@@ -191,6 +189,9 @@ async def read(
         for member, _ in parsed
         if member.has_mailbox and kinds[member.key] == "human" and member.key not in people.opted_out and _in_scope(member, scope)
     ]
+    people.unread.update(
+        member.key for member, _ in parsed if not member.is_guest and not member.has_mailbox and kinds[member.key] == "human"
+    )
     accounts = registry.changed_accounts(
         (account_row(member, kinds[member.key], people) for member, _ in parsed if member.key not in people.opted_out), listed=True
     )

@@ -1,7 +1,8 @@
 """Mail: who wrote to whom, and when. No subject, body, attachment or folder name is asked for.
 
 The Sent Items of each member give every internal message once, with its blind copies; other folders are read only for
-senders outside. The key is `Pseudonymiser.key("microsoft365:mail", internetMessageId)`: a message found twice is one.
+senders outside, and for members whose Sent Items cannot be read (no mailbox any more, or refused the last time).
+The key is `Pseudonymiser.key("microsoft365:mail", internetMessageId)`: a message found twice is one.
 Mail that its sender deleted was sent all the same, so mail is never swept.
 """
 
@@ -52,7 +53,7 @@ class MailParser:
             self._take(message, rows, owner)
 
     def received(self, messages: Iterable[object], rows: Interactions) -> None:
-        """Take messages of other folders: those whose sender is outside. The others are in their sender's Sent Items."""
+        """Take messages of other folders whose sender is outside, or not read. The others are in their sender's Sent Items."""
         for message in messages:
             self._take(message, rows, None)
 
@@ -69,7 +70,7 @@ class MailParser:
         if sender is None and owner is not None and (get("from") or get("sender")):
             # an old message names its sender by a directory path instead of an address
             sender = owner
-        if owner is None and (is_draft or (sender is not None and people.is_internal(sender))):
+        if owner is None and (is_draft or (sender is not None and people.is_internal(sender) and sender not in people.unread)):
             return
         at = parse_time(get("sentDateTime")) or parse_time(get("receivedDateTime"))
         if at is None:

@@ -57,6 +57,7 @@ class People:
         opted_out: Keys of their accounts.
         kinds: Account key -> kind, where it is not a person.
         own_domains: The domains of members' addresses: mail from there is internal.
+        unread: Members whose Sent Items cannot be read: what they sent is looked for where it arrived.
     """
 
     def __init__(self, pseudonyms: Pseudonymiser, opted_out: Iterable[str] = ()) -> None:
@@ -64,6 +65,7 @@ class People:
         self.opted_out: set[int] = set()
         self.kinds: dict[int, str] = {}
         self.own_domains: set[str] = set()
+        self.unread: set[int] = set()
         self._asked_out = OptedOut(opted_out)
         self._ids: dict[str, int] = {}
         self._addresses: dict[str, int] = {}

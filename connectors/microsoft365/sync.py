@@ -136,9 +136,14 @@ async def read_mail(run: Run) -> AsyncGenerator[Batch, None]:
     coverage = Coverage(run.windows(STREAM, timedelta(hours=run.settings.overlap_hours)), ("email",))
     reader = _MailReader(run, MailParser(run.people, faults), coverage)
     batcher = Batcher(STREAM, len(run.mailboxes), run.extras(faults))
-    async with aclosing(each(run.mailboxes, reader.read, workers=run.settings.concurrency)) as parts:
-        async for part in parts:
-            if (batch := batcher.add(part)) is not None:
-                yield batch
+    doubtful = {member.key for member in run.mailboxes if run.state.cursor(f"unread:{STREAM}:{member.key}") is not None}
+    # those refused the last time come first: whether they can be read decides which copies count
+    for turn in (True, False):
+        members = [member for member in run.mailboxes if (member.key in doubtful) == turn]
+        async with aclosing(each(members, reader.read, workers=run.settings.concurrency)) as parts:
+            async for part in parts:
+                if (batch := batcher.add(part)) is not None:
+                    yield batch
+        run.people.unread.update(coverage.failed)
     batcher.add(coverage.finish())
     yield batcher.flush()

@@ -76,6 +76,27 @@ async def test_received_mail_counts_only_from_outside_and_once(people, settings,
     assert pairs(row) == {(account("anna"), "addressed"), (account("bert"), "addressed")}
 
 
+async def test_mail_of_who_has_no_mailbox_any_more_is_found_where_it_arrived(people, settings, run):
+    people.user("left", "left@own.example", accountEnabled=False, assignedLicenses=[])
+    people.put("users/bert/mailFolders/inbox/messages", mail("old", "left@own.example", [BERT]))
+    row = only(await run(settings()))
+    assert (row["sender_key"], pairs(row)) == (account("left"), {(account("bert"), "addressed")})
+
+
+async def test_mail_of_a_refused_mailbox_is_found_where_it_arrived_from_the_second_night_on(people, settings, run):
+    people.errors["users/anna/mailFolders"] = (403, "ErrorAccessDenied")
+    made = mail("m1", ANNA, [BERT], "2026-03-10T09:00:00Z", bccRecipients=[person(CARA)])
+    people.put("users/anna/mailFolders/sentitems/messages", made)
+    people.put("users/bert/mailFolders/inbox/messages", made | {"bccRecipients": []})
+    landed = await run(settings())
+    assert not landed.interactions()
+    await run(settings(), landed, until=UNTIL + timedelta(hours=1))
+    assert pairs(only(landed)) == {(account("bert"), "addressed")}
+    people.errors.clear()
+    await run(settings(), landed, until=UNTIL + timedelta(hours=2))
+    assert pairs(only(landed)) == {(account("bert"), "addressed"), (account("cara"), "addressed")}
+
+
 async def test_mail_to_a_group_reaches_nobody_by_that_address(people, settings, run):
     people.put("groups", {"id": "g", "mail": "all@own.example", "proxyAddresses": ["smtp:everyone@own.example"]})
     people.put("users/anna/mailFolders/sentitems/messages", mail("m1", ANNA, ["all@own.example", "Everyone@own.example", BERT]))
