@@ -22,7 +22,8 @@ DURATION_UNITS: Final = frozenset({"days", "minutes", "hours", "weeks"})
 
 _PAIR_GUARDS: Final = ("pair_count", "tie_count", "dyad_count", "spell_count", "at_risk_count", "observation_count")
 _CALENDAR_COUNT: Final = re.compile(
-    r"(^|_)(day|days|week|month|year|panel|draw|team|organisation|medium|media|fold|cut|bin|source|lag|cluster|policy|rank|number|step)s?_count$"
+    r"(^|_)(day|days|week|month|year|panel|draw|team|organisation|medium|media|fold|cut|bin|source|lag|cluster|policy|rank|number|step|history|before|after)s?_count$"
+    r"|(^|_)(required|met)_count$"
     r"|^minimum_|_within_days$|_(number|rank|lag|order|window|time|bin|decile|days)$"
 )
 

@@ -1,0 +1,137 @@
+"""What single sections say, on tables written by hand."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from releases import published_file, spec
+
+from pipelines.report import render
+
+POLICY = spec("policy", "policy_key", "policy_key:text name:text starts_on:date teams:texts description:text", schema="core")
+EFFECT = spec(
+    "policy_effect",
+    "policy_key outcome estimand",
+    "policy_key:text outcome:text method:text estimand:text person_count:count effect:score effect_low:score effect_high:score "
+    "baseline:score pre_trend_p_ratio:ratio comparison:text reason:text",
+)
+STUDY = spec(
+    "policy_event_study",
+    "policy_key outcome block",
+    "policy_key:text outcome:text block:count is_before:flag person_count:count effect:score effect_low:score effect_high:score "
+    "band_low:score band_high:score team_count:count",
+)
+PANEL = spec("panel", "panel_kind panel_start", "panel_kind:text panel_start:date is_complete:flag", schema="core")
+RECIPROCITY = spec(
+    "org_panel_reciprocity",
+    "panel_kind panel_start medium",
+    "panel_kind:text panel_start:date medium:text person_count:count contact_count:count r_w:ratio r_w_low:ratio r_w_high:ratio "
+    "r_w_null:ratio rho_w:index rho_w_low:index rho_w_high:index reason:text",
+)
+MONTHS = [["month", date(2026, 4, 1), True], ["month", date(2026, 5, 1), True], ["month", date(2026, 6, 1), False]]
+
+
+def plain(page: str, section: str) -> str:
+    """The text of a section, blanks made single."""
+    start = page.index(f'<section id="{section}"')
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page[start : page.index("</section>", start)])).replace("&#39;", "'")
+
+
+def effect(outcome: str, low: float | None, high: float | None, doubt: float = 0.6, reason: str | None = None) -> list[Any]:
+    middle = None if low is None or high is None else (low + high) / 2
+    return ["quiet", outcome, "staggered", "average", 60, middle, low, high, 4.2, doubt, "never_started", reason]
+
+
+@pytest.fixture
+def policy_page(tmp_path: Path) -> Path:
+    study = [["quiet", "meeting_hours", block, block < 0, 60, 0.1 * block, -0.4, 0.4, -0.6, 0.6, 3] for block in range(-2, 3)]
+    rows = [
+        effect("meeting_hours", -1.5, -0.5),
+        effect("tie_formation", -0.2, 0.3),
+        effect("persistence", 0.02, 0.1, doubt=0.01),
+        effect("cross_team", None, None, reason="too_few_weeks"),
+    ]
+    declared = [["quiet", "Quiet <mornings>", date(2026, 1, 5), ["A"], ""]]
+    return published_file(tmp_path / "a.duckdb", [(POLICY, declared), (EFFECT, rows), (STUDY, study)])
+
+
+def test_a_policy_is_said_to_have_changed_only_what_leaves_zero_out(policy_page: Path) -> None:
+    said = plain(render(policy_page, language="en"), "policy")
+    assert "Quiet &lt;mornings&gt;: since it began" in said
+    assert "Meeting hours a person and week changed by \u22121.00 (\u22121.50 to \u22120.50)" in said
+    assert "Share of pairs kept rose by 0.06 (0.02 to 0.10)" in said
+    assert "New ties a person and week rose" not in said
+    assert "too few weeks" in said
+    assert "with doubt: the teams were moving apart before it began" in said
+
+
+def test_the_event_study_is_drawn_with_its_twin(policy_page: Path) -> None:
+    page = render(policy_page, language="fr")
+    start = page.index('<section id="policy"')
+    section = page[start : page.index("</section>", start)]
+    assert section.count('class="point before"') == 2
+    assert section.count('class="point after"') == 3
+    assert section.count("<svg") == 1
+    assert "<details>" in section
+
+
+def test_without_policies_the_section_says_so(tmp_path: Path) -> None:
+    assert "No change of policy has been declared" in plain(render(published_file(tmp_path / "a.duckdb", [])), "policy")
+
+
+def months(*rows: tuple[int, float, float]) -> list[list[Any]]:
+    return [
+        ["month", date(2026, month, 1), "any", 80, 900, (low + high) / 2, low, high, 0.1, (low + high) / 2, low, high, None]
+        for month, low, high in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    "rows,said",
+    [
+        (months((4, 0.2, 0.3), (5, 0.4, 0.5)), "higher than in April 2026 (0.25)"),
+        (months((4, 0.4, 0.5), (5, 0.2, 0.3)), "lower than in April 2026 (0.45)"),
+        (months((4, 0.2, 0.4), (5, 0.3, 0.5)), "In April 2026 it was 0.30; the difference cannot be told from chance"),
+        (months((5, 0.3, 0.5)), "no earlier complete period"),
+    ],
+)
+def test_a_change_is_called_one_only_where_intervals_part(tmp_path: Path, rows: list[list[Any]], said: str) -> None:
+    # June is not complete, so May is the latest period to speak of
+    rows = [*rows, ["month", date(2026, 6, 1), "any", 80, 900, 0.9, 0.9, 0.9, 0.1, 0.9, 0.9, 0.9, None]]
+    page = render(published_file(tmp_path / "a.duckdb", [(PANEL, MONTHS), (RECIPROCITY, rows)]))
+    assert said in plain(page, "reciprocity").replace("\u00a0", " ")
+    assert "0.9" not in plain(page, "reciprocity")
+
+
+def test_a_withheld_figure_is_not_on_the_page(tmp_path: Path) -> None:
+    rows = [["month", date(2026, 5, 1), "any", 4, 777, 0.77, 0.7, 0.8, 0.1, 0.77, 0.7, 0.8, None]]
+    page = render(published_file(tmp_path / "a.duckdb", [(PANEL, MONTHS), (RECIPROCITY, rows)]))
+    assert "withheld" in plain(page, "reciprocity")
+    assert "77" not in plain(page, "reciprocity")
+
+
+CHARTER = spec(
+    "charter_status",
+    "relationship_key",
+    "relationship_key:text name:text status:text reason:text required_count:count met_count:count previous_met_count:count "
+    "person_count:count last_mutual_contact_date:date",
+)
+DECLARED = spec("declared_relationship", "relationship_key", "relationship_key:text name:text", schema="core")
+
+
+def test_declared_relationships_in_order_of_need_with_counts_as_promised(tmp_path: Path) -> None:
+    rows = [
+        ["good", "Good", "on_track", "met", 3, 4, 4, 20, date(2026, 6, 1)],
+        ["gone", "Gone", "lost", "no_tie", 2, 0, 1, 20, None],
+        ["tiny", "Tiny", "thinning", "falling", 2, 1, 3, 3, date(2026, 6, 1)],
+    ]
+    declared = [[row[0], row[1]] for row in rows]
+    said = plain(render(published_file(tmp_path / "a.duckdb", [(CHARTER, rows), (DECLARED, declared)])), "charter")
+    assert "No mutual tie is left in: Gone." in said
+    assert said.index("Gone", said.index("Last mutual")) < said.index("Good", said.index("Last mutual"))
+    assert re.search(r"Good ?on track ?what is asked for is there ?4 ?3 ?4", said)
+    assert "withheld" in said[said.index("Tiny") :]
