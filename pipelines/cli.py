@@ -262,6 +262,45 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         print_status(found)
 
 
+AddressArgument = Annotated[
+    str, typer.Argument(help="An e-mail address, or a person_id; - reads it from standard input, so that it stands in no shell history.")
+]
+
+
+@app.command(epilog="Example: perdure about ann@example.org")
+def about(address: AddressArgument, home: HomeOption = None) -> None:
+    """Print, as JSON, what is held of a person: accounts, teams, counts by medium and month. Nobody else is named."""
+    import json
+
+    from pipelines import privacy
+
+    typer.echo(json.dumps(privacy.about(*_opened(home), _address(address)), default=str, indent=2))
+
+
+@app.command(epilog="Example: perdure forget ann@example.org --yes")
+def forget(
+    address: AddressArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Erase a person from everything that is stored and published, and keep them out of every later sync. There is no way back."""
+    from pipelines import privacy
+    from pipelines.tables import print_forgotten
+
+    opened, asked = _opened(home), _address(address)
+    if not yes and not (sys.stdin.isatty() and typer.confirm("Erase this person from everything? There is no way back.")):
+        raise UserError("forget: nothing was done; give --yes to confirm")
+    with reporting(quiet=_quiet(quiet)):
+        done = privacy.forget(*opened, asked)
+    print_forgotten(done, as_json=json)
+
+
+def _address(given: str) -> str:
+    return sys.stdin.readline().strip() if given == "-" else given
+
+
 @app.command(epilog='Example: perdure sql "select table_name, question from metrics.catalog"')
 def sql(
     query: Annotated[str, typer.Argument(help="One statement, run read-only on the published file.")],

@@ -94,7 +94,8 @@ def import_slack_export(home: Home, settings: Settings, path: Path) -> SyncRepor
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
     with open_warehouse(home, settings) as warehouse, warehouse.recorded("import slack-export") as counts:
         verify_key(warehouse, pseudonyms)
-        report = store_all(warehouse, slack_export.read(path, pseudonyms), SyncReport("slack"))
+        asked_out = warehouse.tombstones.marks | (settings.slack.opted_out if settings.slack else frozenset())
+        report = store_all(warehouse, slack_export.read(path, pseudonyms, opted_out=asked_out), SyncReport("slack"))
         counts.update(interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined)
         return report
 
@@ -138,12 +139,19 @@ def sync_source(home: Home, settings: Settings, source: str, *, since: datetime 
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
     with open_warehouse(home, settings) as warehouse, warehouse.recorded(f"sync {source}") as counts:
         verify_key(warehouse, pseudonyms)
+        chosen = _without_the_forgotten(chosen, warehouse)
         batches = _connector(source).fetch(chosen, pseudonyms, since, until or datetime.now(UTC), warehouse.state(source))
         report = asyncio.run(_store_stream(warehouse, batches, SyncReport(source)))
         counts.update(
             interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined, missing=report.missing
         )
         return report
+
+
+def _without_the_forgotten(chosen: Any, warehouse: Warehouse) -> Any:
+    """Return a service's settings with the tombstones of the forgotten among those who are left out."""
+    given = chosen.opted_out
+    return chosen.model_copy(update={"opted_out": type(given)([*given, *sorted(warehouse.tombstones.marks)])})
 
 
 def check_source(settings: Settings, source: str) -> list[ScopeCheck]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from rich.table import Table
 from connectors.checks import ScopeCheck
 from connectors.errors import UserError
 from pipelines.night import Status
+from pipelines.privacy import Forgotten
 
 _ROWS_SHOWN = 200
 
@@ -67,6 +70,28 @@ def print_checks(checks: list[ScopeCheck]) -> None:
     for row in checks:
         table.add_row(row.source, row.scope, "yes" if row.works else "no", "" if row.works else row.costs, "" if row.works else row.grant)
     console.print(table, highlight=False, markup=False)
+
+
+def print_forgotten(done: Forgotten, *, as_json: bool) -> None:
+    """Print what erasing a person did."""
+    if as_json:
+        sys.stdout.write(json.dumps(done.as_dict(), indent=2) + "\n")
+        return
+    console = Console()
+    console.print(
+        f"Erased {done.accounts} accounts; {done.rebuilt_days} days computed again. The person is kept out from now on.", highlight=False
+    )
+    for name, count in done.rows.items():
+        console.print(f"  {name}: {count:,} rows removed or changed", highlight=False)
+    console.print(f"No trace found in: {', '.join(done.searched)}", highlight=False)
+    for title, names in (
+        ("Leftovers of killed runs removed", done.removed),
+        ("Exports (they hold no person, and stay)", done.exports),
+        ("Not written by perdure; look through them yourself", done.unmanaged),
+    ):
+        if names:
+            console.print(f"{title}: {', '.join(names)}", highlight=False, markup=False)
+    console.print("Backups and copies outside the home are yours to erase.", highlight=False)
 
 
 def print_status(status: Status) -> None:

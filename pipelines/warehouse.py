@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from connectors.errors import UserError
 from connectors.records import NATURAL_KEYS, SCHEMAS, Batch
+from pipelines.tombstones import Tombstones
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _TIME_MARGIN: Final = timedelta(days=2)
@@ -65,6 +66,7 @@ class Warehouse:
         try:
             self.connection = _connect(path, memory_limit)
             self._migrate()
+            self.tombstones = Tombstones(self)
         except BaseException:
             self._unlock()
             raise
@@ -194,7 +196,8 @@ class Warehouse:
         changed = 0
         interactions = batch.records.get("interaction")
         with self.transaction():
-            for kind, records in batch.records.items():
+            kept, cursors = self.tombstones.kept_out(batch) if self.tombstones else (batch.records, batch.cursors)
+            for kind, records in kept.items():
                 if records.num_rows == 0:
                     continue
                 with self._incoming(records):
@@ -204,8 +207,8 @@ class Warehouse:
                         changed += self._sweep()
                     else:
                         self._upsert(kind)
-            if batch.cursors:
-                with self._incoming(pa.table({"name": list(batch.cursors), "value": list(batch.cursors.values())})):
+            if cursors:
+                with self._incoming(pa.table({"name": list(cursors), "value": list(cursors.values())})):
                     self.run("delete from raw.cursor where source = $1 and name in (select name from incoming)", [batch.source])
                     self.run("insert into raw.cursor select $1, name, value from incoming where value <> ''", [batch.source])
         return Stored(batch.record_count, interactions.num_rows if interactions is not None else 0, changed)
@@ -253,7 +256,7 @@ class Warehouse:
                 "insert into raw.interaction select * exclude (stored_at, stored_thread_key, is_stored) from delta order by occurred_at"
             )
             # a message may open a thread whose replies were stored before it: both keys are noted
-            self._touch(
+            self.touch(
                 "select occurred_at as touched_at, unnest([thread_key, interaction_key]) as thread_key from delta "
                 "union all select stored_at, stored_thread_key from delta"
             )
@@ -279,7 +282,7 @@ class Warehouse:
                 "update raw.interaction as t set exclusion = 'deleted', participants = [] "
                 "where exists (select 1 from delta as s where s.source = t.source and s.interaction_key = t.interaction_key)"
             )
-            self._touch("select occurred_at as touched_at, unnest([thread_key, interaction_key]) as thread_key from delta")
+            self.touch("select occurred_at as touched_at, unnest([thread_key, interaction_key]) as thread_key from delta")
         return deleted
 
     def delete_before(self, retention_days: int) -> dict[str, int]:
@@ -330,7 +333,8 @@ class Warehouse:
         beside.replace(self.path)
         self.connection = _connect(self.path, self._memory_limit)
 
-    def _touch(self, changes: str) -> None:
+    def touch(self, changes: str) -> None:
+        """Note the days and threads of changes, given as SQL of columns touched_at and thread_key, for the next build."""
         self.run(
             f"insert into raw.touched_day select distinct {local_date('touched_at')} as date from ({changes}) as c "
             f"where touched_at is not null and {local_date('touched_at')} not in (select date from raw.touched_day)",

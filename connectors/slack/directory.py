@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from connectors.errors import UserError
+from connectors.opted_out import OptedOut
 from connectors.pseudonyms import Pseudonymiser
 from connectors.slack import spaces
 from connectors.slack.client import SlackClient, SlackError, SlackUnavailableError
@@ -116,6 +117,7 @@ class Directory:
         self._client = client
         self._workspace = workspace
         self._settings = settings
+        self._opted_out = OptedOut(settings.opted_out)
         self._pseudonyms = pseudonyms
         self._span = span
         self._may_ask = True
@@ -216,7 +218,7 @@ class Directory:
         for name, value in cursors.items():
             day, _, person_id = value.partition("|")
             key = int(name.removeprefix(ACCOUNT_CURSOR))
-            if person_id and person_id in self._settings.opted_out:
+            if person_id and person_id in self._opted_out:
                 self.people.opted_out.add(key)
             if day > oldest:
                 self.people.know([key])

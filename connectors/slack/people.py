@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeGuard
 
+from connectors.opted_out import OptedOut
 from connectors.pseudonyms import Pseudonymiser, normalise_domain
 from connectors.slack.faults import fingerprint, quarantined
 
@@ -28,7 +29,7 @@ class People:
         team: The id of the workspace (or Enterprise organisation) that is read.
         own_domains: Domains of the own organisation: whoever has an address there is no guest, whatever workspace they use.
         opted_out: Keyed hashes of those who asked to be left out: `person_id` (32 hexadecimal digits) or `account_key`
-            in decimal.
+            in decimal; of people who were forgotten, their tombstones.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class People:
         self.bots: set[str] = {SLACKBOT}
         self._pseudonyms = pseudonyms
         self._own_domains = frozenset(normalise_domain(domain) for domain in own_domains)
-        self._asked_out = frozenset(opted_out)
+        self._asked_out = OptedOut(opted_out)
         self._keys: dict[str, int] = {}
         self._listed: set[str] = set()
         self._known: set[int] = set()

@@ -1,0 +1,282 @@
+"""What a person may ask: what is held of them, and that it be erased.
+
+`about` counts what is held of one person and names nobody else. `forget` takes a person out of every table, cursor and
+file, keeps them out of later syncs by a tombstone, builds and publishes again, and rewrites the files so that the bytes
+are gone; then it looks for them. Exports hold no person (disclosure control), so they are listed and left.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from connectors.errors import UserError
+from connectors.pseudonyms import Pseudonymiser, normalise_address
+from pipelines import night
+from pipelines.home import Home
+from pipelines.keys import load_pseudonymiser, verify_key
+from pipelines.settings import Settings
+from pipelines.sync import open_warehouse
+from pipelines.tombstones import naming_conditions, person_key, person_keys
+from pipelines.warehouse import Warehouse
+
+_PERSON_ID: Final = re.compile(r"[0-9a-f]{32}")
+_MANAGED: Final = ("key", "perdure.toml", "charter.toml", "warehouse.duckdb", "warehouse.lock", "analytics.duckdb")
+
+
+class NotErasedError(Exception):
+    """A trace of a forgotten person was found after erasure: a bug; the message names the file or table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Every pseudonym of one person.
+
+    Attributes:
+        person_ids: 128-bit pseudonyms of their addresses, aliases included (32 hexadecimal digits).
+        account_keys: Their accounts, and the key that their address would have as an account.
+        held_count: How many of their accounts are stored.
+    """
+
+    person_ids: frozenset[str]
+    account_keys: frozenset[int]
+    held_count: int
+
+
+@dataclass(slots=True)
+class Forgotten:
+    """What erasing a person did.
+
+    Attributes:
+        accounts: How many accounts were erased.
+        rows: Table -> rows removed, or changed so that they no longer name the person.
+        rebuilt_days: How many days were computed again.
+        searched: Files in which no trace was found afterwards, in tables or bytes.
+        removed: Leftovers of killed runs that were removed.
+        exports: Exports, which hold no person and stay.
+        unmanaged: Files in the home that perdure did not write: look through them yourself.
+    """
+
+    accounts: int
+    rows: dict[str, int]
+    rebuilt_days: int = 0
+    searched: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    exports: list[str] = field(default_factory=list)
+    unmanaged: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as a mapping."""
+        return asdict(self)
+
+
+def identify(warehouse: Warehouse, pseudonyms: Pseudonymiser, asked: str) -> Identity:
+    """Resolve an address, or a `person_id`, to every pseudonym of the person: aliases are followed over all accounts.
+
+    Raises:
+        UserError: If it is neither an address nor a person_id.
+    """
+    normal = normalise_address(asked)
+    plain = asked.strip().lower().replace("-", "")
+    keys: set[int] = set()
+    ids: set[str] = set()
+    if normal is not None:
+        keys.add(pseudonyms.key("address", normal))
+        found = pseudonyms.person_id(normal)
+        assert found is not None  # noqa: S101  (a normal address has one)
+        ids.add(found)
+    elif _PERSON_ID.fullmatch(plain):
+        ids.add(plain)
+    else:
+        raise UserError("the address is none; give an e-mail address, or the person_id of core.person")
+    if warehouse.has_table("core", "account"):
+        # a person without an address has a person_id made of the account
+        known = "select account_key from core.account where list_contains($1::varchar[], cast(person_id as varchar))"
+        rows = warehouse.run(known, [_dashed(ids)])
+        keys |= {key for (key,) in rows}
+    held = 0
+    while True:
+        rows = warehouse.run(
+            "select account_key, person_id, alias_ids from raw.account where list_contains($1::bigint[], account_key) "
+            "or list_contains($2::varchar[], person_id) or list_has_any(coalesce(alias_ids, []), $2::varchar[])",
+            [sorted(keys), sorted(ids)],
+        )
+        before = len(keys), len(ids)
+        for key, person_id, aliases in rows:
+            keys.add(key)
+            ids.update(name for name in (person_id, *(aliases or ())) if name)
+        held = len(rows)
+        if (len(keys), len(ids)) == before:
+            return Identity(frozenset(ids), frozenset(keys), held)
+
+
+def _dashed(ids: Iterable[str]) -> list[str]:
+    return [f"{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}" for name in sorted(ids)]
+
+
+def _opened(home: Home, settings: Settings) -> tuple[Pseudonymiser, Warehouse]:
+    if not home.warehouse.exists():
+        raise UserError("nothing is stored yet; run `perdure import` or `perdure sync` first")
+    pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
+    return pseudonyms, open_warehouse(home, settings)
+
+
+# -- access -----------------------------------------------------------------------------------------------------------
+
+
+def about(home: Home, settings: Settings, asked: str) -> dict[str, Any]:
+    """Return what is held of a person: accounts, places, counts by medium and month. Nobody else is named.
+
+    Args:
+        home: The home.
+        settings: The settings.
+        asked: An e-mail address, or a person_id.
+
+    Raises:
+        UserError: If it is neither, or nothing is stored.
+    """
+    pseudonyms, warehouse = _opened(home, settings)
+    with warehouse, warehouse.recorded("about"):
+        verify_key(warehouse, pseudonyms)
+        who = identify(warehouse, pseudonyms, asked)
+        keys, ids = sorted(who.account_keys), sorted(who.person_ids)
+        people = sorted(person_keys(warehouse, set(keys), set(ids)))
+        tables = {
+            name: warehouse.value(f"select count(*) from {name} where {test}")
+            for name, test in naming_conditions(warehouse, people, ids).items()
+        }
+        return {
+            "is_held": who.held_count > 0,
+            "is_forgotten": any(warehouse.tombstones.covers(name) for name in (*keys, *ids)),
+            "accounts": _dicts(
+                warehouse,
+                "select source, kind, is_active, is_guest, is_licensed, person_id is not null as has_address, "
+                "len(coalesce(alias_ids, [])) as alias_count from raw.account where list_contains($1::bigint[], account_key) order by all",
+                keys,
+            ),
+            "memberships": _dicts(
+                warehouse,
+                "select source, observed_on, team, office, organisation, valid_from, valid_to, joined_on, left_on, "
+                "manager_key is not null as has_manager from raw.membership where list_contains($1::bigint[], account_key) order by all",
+                keys,
+            ),
+            "interactions": _interactions(warehouse, keys, "medium"),
+            "interactions_by_month": _interactions(warehouse, keys, "medium, strftime(occurred_at, '%Y-%m')"),
+            "rows_by_table": {name: count for name, count in sorted(tables.items()) if count},
+            "kept_for_days": settings.privacy.retention_days,
+        }
+
+
+def _interactions(warehouse: Warehouse, keys: list[int], grouped: str) -> list[dict[str, Any]]:
+    month = ", strftime(occurred_at, '%Y-%m') as month" if "strftime" in grouped else ""
+    return _dicts(
+        warehouse,
+        "with part as (select occurred_at, source, medium, coalesce(list_contains($1::bigint[], sender_key), false) as is_sender, "
+        "len(list_filter(participants, lambda p: list_contains($1::bigint[], p.account_key))) > 0 as is_participant from raw.interaction) "
+        f"select source, medium{month}, count(*) filter (where is_sender) as sent_or_organised, "
+        "count(*) filter (where is_participant) as took_part, "
+        "cast(min(occurred_at) as date) as first_day, cast(max(occurred_at) as date) as last_day "
+        f"from part where is_sender or is_participant group by source, {grouped} order by all",
+        keys,
+    )
+
+
+def _dicts(warehouse: Warehouse, sql: str, keys: list[int]) -> list[dict[str, Any]]:
+    cursor = warehouse.connection.execute(sql, [keys])
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+# -- erasure ----------------------------------------------------------------------------------------------------------
+
+
+def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
+    """Erase a person from all that is stored and published, and keep them out of what is read later.
+
+    The erasure from the private file is one transaction. Killed after it, the command is run again: it goes on.
+
+    Args:
+        home: The home.
+        settings: The settings.
+        asked: An e-mail address, or a person_id.
+
+    Raises:
+        UserError: If it is neither, or nothing is stored.
+        NotErasedError: If a trace is found afterwards.
+    """
+    pseudonyms, warehouse = _opened(home, settings)
+    with warehouse, warehouse.recorded("forget") as counts:
+        verify_key(warehouse, pseudonyms)
+        who = identify(warehouse, pseudonyms, asked)
+        people = person_keys(warehouse, set(who.account_keys), set(who.person_ids))
+        with warehouse.transaction():
+            warehouse.tombstones.add([*(str(key) for key in who.account_keys), *who.person_ids])
+            done = Forgotten(who.held_count, warehouse.tombstones.erase(set(who.account_keys), set(who.person_ids)))
+        counts.update(accounts=done.accounts, rows=done.rows)
+    was_published = home.published.exists()
+    if was_published or done.rows:
+        done.rebuilt_days = night.build_stage(home, settings).touched_day_count
+    with open_warehouse(home, settings) as warehouse:
+        warehouse.compact()
+    done.removed = _remove_leftovers(home)
+    if was_published:
+        night.publish_stage(home, settings)
+    done.searched = _searched(home, settings, who, people)
+    done.exports, done.unmanaged = _other_files(home)
+    return done
+
+
+def _remove_leftovers(home: Home) -> list[str]:
+    """Remove what killed runs left beside the files: they may hold what was erased."""
+    found = []
+    for path in sorted(home.path.iterdir()):
+        if path.name.endswith((".next", ".next.wal", ".compact", ".compact.wal")) and path.is_file():
+            path.unlink()
+            found.append(path.name)
+        elif path.name.endswith(".duckdb.tmp") and path.is_dir():
+            for part in path.iterdir():
+                part.unlink()
+            path.rmdir()
+            found.append(path.name)
+    return found
+
+
+def _searched(home: Home, settings: Settings, who: Identity, people: set[int]) -> list[str]:
+    """Look for every pseudonym of a person in every row and every byte, and return where nothing was found."""
+    keys, ids = sorted(people | who.account_keys), sorted(who.person_ids)
+    with open_warehouse(home, settings) as warehouse:
+        for table, test in naming_conditions(warehouse, keys, ids).items():
+            if warehouse.value(f"select count(*) from {table} where {test}"):
+                raise NotErasedError(f"a row of {table} names the person still")
+    needles = traces(keys, ids)
+    searched = []
+    for path in sorted(home.path.rglob("*")):
+        if path.is_file() and not path.is_symlink() and path.stat().st_size:
+            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
+                if any(held.find(needle) >= 0 for needle in needles):
+                    raise NotErasedError(f"{path.name} holds a trace of the person still")
+            searched.append(str(path.relative_to(home.path)))
+    return searched
+
+
+def traces(keys: Iterable[int], ids: Iterable[str]) -> list[bytes]:
+    """Return every form in which pseudonyms would stand in a file: 64-bit little-endian, decimal, hexadecimal, UUID."""
+    found: list[bytes] = []
+    for key in keys:
+        found += [key.to_bytes(8, "little", signed=True), str(key).encode()]
+    for name in ids:
+        found += [name.encode(), _dashed([name])[0].encode(), person_key(name).to_bytes(8, "little", signed=True)]
+        # DuckDB keeps a UUID as a 128-bit integer whose first bit is turned over
+        found.append((int(name, 16) ^ (1 << 127)).to_bytes(16, "little"))
+    return found
+
+
+def _other_files(home: Home) -> tuple[list[str], list[str]]:
+    exports = (
+        [path.name for path in sorted(home.exports.iterdir()) if path.is_dir() and not path.is_symlink()] if home.exports.is_dir() else []
+    )
+    managed = {*_MANAGED, home.exports.name, home.logs.name, home.prefect.name}
+    return exports, [path.name for path in sorted(home.path.iterdir()) if path.name not in managed]
