@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from worlds import SOURCE, batch, event, person
+from releases import HOSTILE
+from worlds import SOURCE, batch, built, event, person
 
 from connectors.records import Batch
+from metrics.parameters import Parameters
 from pipelines.declarations import Declarations
+from pipelines.publish import publish
 
 START = date(2025, 1, 6)
 TEAMS = ("Advice", "Design", "Finance", "Legal", "Operations", "People", "Platform", "Research", "Sales", "Support")
@@ -71,3 +79,17 @@ def organisation(
     made = batch(events, records, team)
     assert made.source == SOURCE
     return made, declarations
+
+
+@cache
+def published_organisation() -> Path:
+    """The published file of an organisation two of whose teams have names that a browser or a spreadsheet would run.
+
+    It is built once, whatever tests ask for it: the build is most of what they cost. Nobody may write to it.
+    """
+    home = Path(tempfile.mkdtemp(prefix="perdure-test-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    made, declarations = organisation(people=80, days=330, names=(*HOSTILE, *TEAMS[2:]))
+    with built(made, declarations=declarations) as warehouse:
+        publish(warehouse, home / "analytics.duckdb", Parameters())
+    return home / "analytics.duckdb"

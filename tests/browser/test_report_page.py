@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from organisations import TEAMS, organisation
-from releases import HOSTILE, published_file
+from organisations import published_organisation
+from releases import published_file
 from worlds import built, eu_core
 
 from metrics.disclosure import DisclosurePolicy
@@ -49,10 +49,7 @@ def browser() -> Iterator[object]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The page of a made-up organisation with hostile team names in both languages, and that of an empty file."""
     folder = tmp_path_factory.mktemp("pages")
-    batch, declarations = organisation(people=80, days=330, names=(*HOSTILE, *TEAMS[2:]))
-    with built(batch, declarations=declarations) as warehouse:
-        publish(warehouse, folder / "analytics.duckdb", Parameters())
-    allowed = release(folder / "analytics.duckdb", DisclosurePolicy())
+    allowed = release(published_organisation(), DisclosurePolicy())
     found = {}
     for language in LANGUAGES:
         found[language] = folder / f"{language}.html"

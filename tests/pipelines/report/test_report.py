@@ -200,6 +200,7 @@ def test_withheld_cells_say_so_and_why(page: tuple[str, Page], allowed: Release)
     assert all("5" in attributes["title"] for attributes in marked)
     small = {row["team_b"] for row in allowed.tables["metrics.team_pair_panel"].to_pylist() if row[WITHHELD]}
     assert small
+    assert allowed.controlled.already_shown_count == 0
 
 
 def test_a_hostile_team_name_is_only_text(page: tuple[str, Page], allowed: Release) -> None:
