@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing.connection import Connection
 from typing import Any, Final
@@ -78,7 +78,7 @@ def run_demo(home: Home, *, people: int, days: int, seed: int, nightly: Callable
 
 
 _QUERIES: Final = (
-    "select medium, started_tie_count, kept_90_ratio, lower_kept_90_ratio, upper_kept_90_ratio from metrics.medium_scorecard order by 2 desc",
+    "select medium, started_tie_count, kept_90_ratio, lower_kept_90_ratio, upper_kept_90_ratio from metrics.medium_scorecard",
     "select level, half_life_weeks, lower_weeks, upper_weeks, reason from metrics.tie_half_life where grouping = 'medium_mix'",
     "select table_name, question from metrics.catalog where question is not null",
 )
@@ -124,14 +124,14 @@ def _serve(pipe: Connection, people: int, days: int, seed: int, start: date) -> 
 
     async def serve() -> None:
         async with Sandbox(World(people=people, days=days, seed=seed, start=start)) as sandbox:
-            pipe.send({"settings": sandbox.organisation.settings(), "environment": sandbox.environment()})
+            services = {"SLACK": sandbox.slack_settings(), "MICROSOFT365": sandbox.graph_settings()}
+            environment = {f"PERDURE_{name}__{key.upper()}": str(value) for name, given in services.items() for key, value in given.items()}
+            pipe.send({"settings": sandbox.organisation.settings(), "environment": environment})
             while not await asyncio.to_thread(pipe.poll, 1.0):
                 pass
 
-    try:
+    with suppress(EOFError, OSError, KeyboardInterrupt):
         asyncio.run(serve())
-    except (EOFError, OSError, KeyboardInterrupt):
-        pass
 
 
 def _toml(settings: Mapping[str, Any]) -> str:
