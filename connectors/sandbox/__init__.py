@@ -8,9 +8,22 @@ async with Sandbox(World(people=60, days=90)) as sandbox:
 
 from connectors.sandbox.events import write_events
 from connectors.sandbox.faults import Faults
+from connectors.sandbox.from_events import organisation_of
 from connectors.sandbox.organisation import Organisation, make
 from connectors.sandbox.sandbox import Sandbox
+from connectors.sandbox.slack_export import write_slack_export
 from connectors.sandbox.truth import TieTruth, Truth
 from connectors.sandbox.world import World
 
-__all__ = ["World", "Organisation", "make", "Truth", "TieTruth", "write_events", "Faults", "Sandbox"]
+__all__ = [
+    "World",
+    "Organisation",
+    "make",
+    "Truth",
+    "TieTruth",
+    "write_events",
+    "write_slack_export",
+    "organisation_of",
+    "Faults",
+    "Sandbox",
+]

@@ -44,6 +44,7 @@ class Teams:
             for person in space.members:
                 self._chats_of.setdefault(person, []).append(space)
         self._channels = [space for space in log.spaces if space.code == l.TEAMS_CHANNEL]
+        self._reactions = log.reaction_offsets()
         self._modified = log.at
         self._version = -1
 
@@ -191,7 +192,7 @@ class Teams:
                 }
                 for place, who in enumerate(mentioned)
             ]
-        low, high = np.searchsorted(log.reaction_event, [event, event + 1])
+        low, high = self._reactions[event], self._reactions[event + 1]
         for place in range(int(low), int(high)):
             if log.reaction_at[place] <= now:
                 message["reactions"].append(

@@ -90,6 +90,10 @@ class EventLog:
         span = slice(int(self.offsets[event]), int(self.offsets[event + 1]))
         return list(zip(self.who[span].tolist(), self.proof[span].tolist(), strict=True))
 
+    def reaction_offsets(self) -> Ints:
+        """Return for event i that its reactions are those from entry i to entry i + 1."""
+        return np.concatenate([[0], np.cumsum(np.bincount(self.reaction_event, minlength=len(self)))])
+
     def owner(self) -> Ints:
         """Return the event of each participant."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,7 +26,9 @@ CLIENT_SECRET: Final = "sandbox-client-secret"  # noqa: S105
 
 
 class Sandbox:
-    """Slack and Microsoft 365 on this machine. Use as an async context manager; after `async with` the URLs are known.
+    """Slack and Microsoft 365 on this machine. Use as a context manager, async or not; inside it the URLs are known.
+
+    Time is set from the thread that calls, also while clients read: change it between nights, not within one.
 
     Args:
         world: The organisation to make, or one that was made.
@@ -82,6 +86,8 @@ class Sandbox:
             **{"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, **(graph or {})},
         )
         self._servers = LoopbackServer(self.slack, host, slack_port), LoopbackServer(self.graph, host, graph_port)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self.slack_url = ""
         self.graph_url = ""
         self.authority = ""
@@ -96,6 +102,24 @@ class Sandbox:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for server in self._servers:
             await server.stop()
+
+    def __enter__(self) -> Self:
+        """Serve from a thread of its own, for callers without an event loop or with one that is busy."""
+        loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=loop.run_forever, name="sandbox", daemon=True)
+        self._thread.start()
+        self._loop = loop
+        asyncio.run_coroutine_threadsafe(self.__aenter__(), loop).result(60)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._loop is not None  # noqa: S101  (set by __enter__)
+        assert self._thread is not None  # noqa: S101
+        asyncio.run_coroutine_threadsafe(self.__aexit__(kind, error, trace), self._loop).result(60)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(60)
+        self._loop.close()
+        self._loop = self._thread = None
 
     @property
     def truth(self) -> Truth:

@@ -70,6 +70,10 @@ class Directory:
             return self._user(person)
         return next((user for user in self.users() if user["id"] == name), None)
 
+    def person(self, number: int) -> dict[str, Any]:
+        """Return the user object of a person."""
+        return self._user(self._organisation.people[number])
+
     def _user(self, person: Person) -> dict[str, Any]:
         now = self._clock.now
         number = person.number

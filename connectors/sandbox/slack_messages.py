@@ -62,6 +62,7 @@ class Messages:
             for person in organisation.people
         ]
         count = len(log)
+        self._reactions = log.reaction_offsets()
         self.is_reply = (log.thread >= 0) & (log.thread != np.arange(count))
         self.is_broadcast = self.is_reply & (np.arange(count) % 50 == 7)
         replies = np.flatnonzero(self.is_reply)
@@ -153,7 +154,7 @@ class Messages:
 
     def _add_reactions(self, message: dict[str, Any], event: int, now: int) -> None:
         log = self._log
-        low, high = np.searchsorted(log.reaction_event, [event, event + 1])
+        low, high = self._reactions[event], self._reactions[event + 1]
         if low == high:
             return
         users = [

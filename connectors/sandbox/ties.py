@@ -331,3 +331,14 @@ def media_of(ties: Ties) -> list[tuple[str, ...]]:
     named = {kind: [MEDIA[code] for code in codes] for kind, codes in columns.items()}
     named["email"] = ["email"] * len(ties)
     return [tuple(named[kind][place] for kind in ties.mixes[mix].split("+")) for place, mix in enumerate(ties.mix)]
+
+
+def none_at_all() -> Ties:
+    """Return no ties, for organisations in which nothing is planted."""
+    numbers = np.zeros(0, dtype=np.int64)
+    columns: dict[str, Any] = {f.name: numbers for f in fields(Ties) if f.name != "mixes"}
+    for name in ("birth", "death", "end", "rate"):
+        columns[name] = np.zeros(0)
+    for name in ("is_mutual", "from_a", "is_cross_team", "is_external", "is_under_policy", "is_standing"):
+        columns[name] = np.zeros(0, dtype=bool)
+    return Ties(mixes=("email",), **columns)
