@@ -113,10 +113,10 @@ async def read(run: Run, attendance: Attendance | None, joins: MutableMapping[in
             if position == len(spans) - 1:
                 done = coverage.done(member.key, starts[member.key])
                 part = Part(rows=done.rows, cursors=part.cursors | done.cursors, units=1)
-            batcher.add(part)
+            batcher.put(part)
         yield batcher.flush()
     joins.update(parser.joins)
-    batcher.add(coverage.finish())
+    batcher.put(coverage.finish())
     yield batcher.flush()
 
 
@@ -146,7 +146,8 @@ async def _window(reader: _Reader, batcher: Batcher) -> AsyncGenerator[Batch, No
     for turn in (doubtful, [member for member in members if member.key not in first]):
         async with aclosing(each(turn, reader.read, workers=run.settings.concurrency)) as parts:
             async for part in parts:
-                if (batch := batcher.add(part)) is not None:
+                batcher.put(part)
+                if (batch := batcher.due()) is not None:
                     yield batch
     settled: set[int] = set()
     while lost := {key for key in coverage.failed if key not in settled}:
@@ -154,7 +155,8 @@ async def _window(reader: _Reader, batcher: Batcher) -> AsyncGenerator[Batch, No
         again = [member for member in members if member.key not in coverage.failed and not lost.isdisjoint(parser.deferred[member.key])]
         async with aclosing(each(again, reader.read, workers=run.settings.concurrency)) as parts:
             async for part in parts:
-                if (batch := batcher.add(part)) is not None:
+                batcher.put(part)
+                if (batch := batcher.due()) is not None:
                     yield batch
     part = _held(reader, members)
     if parser.series:
@@ -162,7 +164,8 @@ async def _window(reader: _Reader, batcher: Batcher) -> AsyncGenerator[Batch, No
             {"space_key": key, "kind": "meeting_series", "is_private": True, "is_standing": True} for key in sorted(parser.series)
         ]
         parser.series.clear()
-    if (batch := batcher.add(part)) is not None:
+    batcher.put(part)
+    if (batch := batcher.due()) is not None:
         yield batch
 
 

@@ -63,7 +63,8 @@ class Calls:
             async for page in run.graph.pages(run.graph.client.communications.call_records, prefer=(UNKNOWN_MEMBERS,), **query):
                 rows = Interactions()
                 await self._details(self._heads(page.values), rows)
-                if (batch := batcher.add(Part(rows))) is not None:
+                batcher.put(Part(rows))
+                if (batch := batcher.due()) is not None:
                     yield batch
             self._cursor = self._windows.cursor("", run.until)
         except GraphError as error:
@@ -71,7 +72,7 @@ class Calls:
         coverage = [_coverage(start, run, *status)]
         if wanted < start and self._windows.stored("") is not None:
             coverage.append({**_coverage(wanted, run, "missing", "expired"), "date_to": (start - timedelta(days=1)).date()})
-        batcher.add(Part(rows={"coverage": coverage}, units=1))
+        batcher.put(Part(rows={"coverage": coverage}, units=1))
         yield batcher.flush()
 
     def _heads(self, values: Iterable[Any]) -> list[CallRecord]:
@@ -128,7 +129,7 @@ class Calls:
         for call in explained:
             add_call(call, rows, run.people, is_meeting=True)
         batcher = Batcher(STREAM, 1, run.extras(self._faults))
-        batcher.add(Part(rows, cursors={**self.attendance.cursors(), **self._cursor}, units=1))
+        batcher.put(Part(rows, cursors={**self.attendance.cursors(), **self._cursor}, units=1))
         yield batcher.flush()
 
 

@@ -108,8 +108,8 @@ class Batcher:
         self._count = 0
         self._began = time.monotonic()
 
-    def add(self, part: Part) -> Batch | None:
-        """Take a part, and return a batch if it is time for one."""
+    def put(self, part: Part) -> None:
+        """Take a part."""
         if part.interactions is not None and len(part.interactions):
             self._tables.append(part.interactions.table())
             self._count += len(part.interactions)
@@ -118,6 +118,9 @@ class Batcher:
         self._cursors.update(part.cursors)
         self._done += part.units
         self._parts += 1
+
+    def due(self) -> Batch | None:
+        """Return what was taken as a batch, if it is time for one."""
         is_due = self._count >= _ROWS_A_BATCH or self._parts >= _PARTS_A_BATCH or time.monotonic() - self._began > _SECONDS_A_BATCH
         return self.flush() if is_due else None
 

@@ -142,8 +142,9 @@ async def read_mail(run: Run) -> AsyncGenerator[Batch, None]:
         members = [member for member in run.mailboxes if (member.key in doubtful) == turn]
         async with aclosing(each(members, reader.read, workers=run.settings.concurrency)) as parts:
             async for part in parts:
-                if (batch := batcher.add(part)) is not None:
+                batcher.put(part)
+                if (batch := batcher.due()) is not None:
                     yield batch
         run.people.unread.update(coverage.failed)
-    batcher.add(coverage.finish())
+    batcher.put(coverage.finish())
     yield batcher.flush()

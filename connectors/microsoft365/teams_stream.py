@@ -126,15 +126,16 @@ async def read_chats(run: Run) -> AsyncGenerator[Batch, None]:
     batcher = Batcher(CHATS, len(run.mailboxes), run.extras(faults))
     async with aclosing(each(run.mailboxes, reader.read, workers=run.settings.concurrency)) as parts:
         async for part in parts:
-            if (batch := batcher.add(part)) is not None:
+            batcher.put(part)
+            if (batch := batcher.due()) is not None:
                 yield batch
-    batcher.add(coverage.finish())
+    batcher.put(coverage.finish())
     day = {"date_from": coverage.windows.until.date(), "date_to": coverage.windows.until.date()}
     partial = [
         {"stream": CHATS, "unit_key": key, "medium": "teams_group_chat", "status": "partial", "reason": f"members_{reason}", **day}
         for key, reason in sorted(reader.unread.items())
     ]
-    batcher.add(Part(rows={"coverage": partial}))
+    batcher.put(Part(rows={"coverage": partial}))
     yield batcher.flush()
 
 
@@ -208,7 +209,8 @@ async def read_channels(run: Run) -> AsyncGenerator[Batch, None]:
     batcher = Batcher(CHANNELS, len(teams), run.extras(faults))
     async with aclosing(each(sorted(teams), reader.read, workers=run.settings.concurrency)) as parts:
         async for part in parts:
-            if (batch := batcher.add(part)) is not None:
+            batcher.put(part)
+            if (batch := batcher.due()) is not None:
                 yield batch
-    batcher.add(coverage.finish())
+    batcher.put(coverage.finish())
     yield batcher.flush()

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from graph_world import CANARY, UNTIL, Landed, P, account, chat_message, event, mail
 
-from connectors.microsoft365 import check, fetch
+from connectors.microsoft365 import check, fetch, pump
 from pipelines.warehouse import Warehouse
 
 NAMES = [f"u{number}" for number in range(4)]
@@ -99,6 +99,16 @@ async def test_a_night_with_faults_ends_like_one_without(world, settings, run, s
     world.faults.append(some_faults(seed, 0.2))
     world.empty_pages = bool(seed % 2)
     assert tables(await run(settings(attempts=30, concurrency=3 * seed))) == plain
+
+
+@pytest.mark.parametrize("limit", ["_PARTS_A_BATCH", "_SECONDS_A_BATCH", "_ROWS_A_BATCH"])
+async def test_nothing_is_lost_between_batches_however_small(world, settings, run, monkeypatch, limit):
+    plain = await run(settings(window_days=7))
+    monkeypatch.setattr(pump, limit, 0 if limit != "_ROWS_A_BATCH" else 1)
+    small = await run(settings(window_days=7))
+    assert len(small.batches) > len(plain.batches)
+    assert tables(small) == tables(plain)
+    assert small.state.cursors("") == plain.state.cursors("")
 
 
 @pytest.mark.full
