@@ -96,7 +96,7 @@ class Parameters(BaseModel):
         description="Silence of more than so many times the usual gap between active days marks a tie as probably gone (Navarro 2017).",
     )
     forming_days: int = Field(30, ge=3, description="A pair whose first contact is at most so many observed days ago is forming.")
-    response_days: int = Field(28, ge=1, le=365, description="A message not answered within this many days is taken to be unanswered.")
+    response_weeks: int = Field(4, ge=1, le=52, description="A message not answered within this many weeks is taken to be unanswered.")
     working_days: tuple[int, ...] = Field(
         (1, 2, 3, 4, 5), description="Days of the working week, 1 for Monday, for response in working time."
     )

@@ -75,7 +75,7 @@ _COLUMNS = (
 _NOTHING = dict.fromkeys(("person_count", "tie_count", "placed_person_count", "team_count"), 0)
 _DRAWS = 10
 _LEAST_DRAWS = 4
-_BURN_IN, _THINNING = 20, 8
+_BURN_IN, _THINNING = 20, 6
 _TIE_BUDGET = 500_000
 """About how many ties the random networks of one panel hold together."""
 

@@ -6,7 +6,7 @@
 -- column: person_count | count | People who wrote or were written to.
 -- column: pair_count | count | Pairs of people with a message.
 -- column: message_count | count | Messages, once for each person reached: each could have been answered.
--- column: answered_count | count | Those answered within `response_days` by the person reached, before the sender wrote to them again.
+-- column: answered_count | count | Those answered within `response_weeks` by the person reached, before the sender wrote to them again.
 -- column: answered_in_30_minutes | ratio | Share answered within 30 minutes.
 -- column: answered_in_30_minutes_low | ratio | Lower end of its interval.
 -- column: answered_in_30_minutes_high | ratio | Upper end.
@@ -16,9 +16,9 @@
 -- column: answered_in_24_hours | ratio | Share answered within 24 hours.
 -- column: answered_in_24_hours_low | ratio | Lower end of its interval.
 -- column: answered_in_24_hours_high | ratio | Upper end.
--- column: median_hours | hours | Time by which half of all messages are answered; empty if fewer ever are within `response_days`.
+-- column: median_hours | hours | Time by which half of all messages are answered; empty if fewer ever are within `response_weeks`.
 -- column: median_hours_low | hours | Lower end of its interval.
--- column: median_hours_high | hours | Upper end; empty if it lies beyond `response_days`.
+-- column: median_hours_high | hours | Upper end; empty if it lies beyond `response_weeks`.
 -- column: median_switch_hours | hours | Median time to an answer among the answered, however late: unanswered messages are not in it.
 -- column: working_answered_in_30_minutes | ratio | Share answered within 30 minutes of working time.
 -- column: working_answered_in_30_minutes_low | ratio | Lower end of its interval.
@@ -44,7 +44,7 @@
 --   read it: it may be about something else, and an answer given by voice, in a meeting or by a reaction is not seen.
 -- caveat: Many messages ask for no answer. Compare a medium with itself over time rather than media with each other.
 -- caveat: Shares are of all messages, by Kaplan-Meier: a message is followed until it is answered, until its sender writes to the same
---   person again (the clock then starts anew), until collection has a gap or ends, or for `response_days`.
+--   person again (the clock then starts anew), until collection has a gap or ends, or for `response_weeks`.
 -- caveat: Working time is the weekdays and hours of the settings in the organisation's time zone, the same for everyone; public holidays
 --   and part-time work are not known. An answer outside working hours takes no working time.
 -- caveat: Fast is not good: quick answers can mean interruption. No person's or team's figure is made from this.
@@ -59,6 +59,8 @@ with setting as (
         60 * getvariable('working_from_hour') as opens_at,
         60 * (getvariable('working_to_hour') - getvariable('working_from_hour')) as opening,
         len(getvariable('working_days')) as week_count,
+        7 * getvariable('response_weeks') as response_days,
+        opening * week_count * getvariable('response_weeks') as response_minutes,
         -- Monday first: whether it is a working day, and how many of the week come before it
         list_transform(range(1, 8), lambda d: list_contains(getvariable('working_days'), d)::int) as is_working,
         list_transform(range(1, 8), lambda d: len(list_filter(getvariable('working_days'), lambda x: x < d))) as before_count
@@ -73,7 +75,8 @@ root as (
 message as (
     select
         c.medium, least(c.from_key, c.to_key) as person_a_key, greatest(c.from_key, c.to_key) as person_b_key, c.from_key < c.to_key as is_from_a,
-        c.occurred_at, (c.occurred_at at time zone 'UTC') at time zone getvariable('time_zone') as local_at, c.date, c.interaction_key,
+        c.occurred_at, c.date, c.interaction_key,
+        epoch((c.occurred_at at time zone 'UTC') at time zone getvariable('time_zone') - c.date) / 60 as day_minute,
         -- the message that opened a thread may have been landed before it was known to open one
         coalesce(t.thread_key, r.thread_key) as thread_key
     from core.contact as c
@@ -81,66 +84,58 @@ message as (
     left join root as r on r.thread_key = c.interaction_key
     where c.evidence not in ('co_present', 'reacted') and c.date <= getvariable('as_of')
 ),
+-- working time as one running clock, in minutes since the first Monday of 1970: whole weeks, whole days of this week, what is over of today
+worked as (
+    select
+        m.* exclude (day_minute),
+        m.date - date '1970-01-05' as day_number,
+        day_number - 7 * (day_number // 7) + 1 as weekday,
+        (day_number // 7 * s.week_count + s.before_count[weekday]) * s.opening
+            + s.is_working[weekday] * least(greatest(m.day_minute - s.opens_at, 0), s.opening) as worked_at
+    from message as m
+    cross join setting as s
+),
 streamed as (
-    select * from message
+    select medium, person_a_key, person_b_key, is_from_a, occurred_at, date, worked_at, interaction_key, thread_key from worked
     union all
-    select 'any', person_a_key, person_b_key, is_from_a, occurred_at, local_at, date, interaction_key, null from message
+    select 'any', person_a_key, person_b_key, is_from_a, occurred_at, date, worked_at, interaction_key, null from worked
 ),
 turn as (
     select
-        medium, person_a_key, person_b_key, occurred_at, local_at, date,
+        medium, person_a_key, person_b_key, occurred_at, worked_at, date,
         lead(occurred_at) over w as next_at,
-        lead(local_at) over w as next_local_at,
+        lead(worked_at) over w as next_worked_at,
         lead(is_from_a) over w <> is_from_a as is_switch
     from streamed
     window w as (partition by medium, person_a_key, person_b_key, thread_key order by occurred_at, interaction_key)
 ),
 stretch as (
     select
-        medium, date_from, date_to,
-        (cast(date_to + 1 as timestamp) at time zone getvariable('time_zone')) at time zone 'UTC' as ends_at
-    from core.observation
+        o.medium, o.date_from, o.date_to,
+        (cast(o.date_to + 1 as timestamp) at time zone getvariable('time_zone')) at time zone 'UTC' as ends_at,
+        o.date_to + 1 - date '1970-01-05' as day_number,
+        (day_number // 7 * s.week_count + s.before_count[day_number - 7 * (day_number // 7) + 1]) * s.opening as ends_worked_at
+    from core.observation as o
+    cross join setting as s
 ),
 watched as (
     select
         t.medium, t.person_a_key, t.person_b_key,
-        t.occurred_at + to_days(getvariable('response_days')) as gives_up_at,
+        t.occurred_at + to_days(q.response_days) as gives_up_at,
         coalesce(t.is_switch and t.next_at <= least(s.ends_at, gives_up_at), false) as is_answered,
         epoch(least(t.next_at, s.ends_at, gives_up_at) - t.occurred_at) / 60 as minutes,
+        least(t.next_worked_at, s.ends_worked_at, t.worked_at + q.response_minutes) - t.worked_at as worked_minutes,
         case when t.is_switch then epoch(t.next_at - t.occurred_at) / 60 end as switch_minutes,
-        -- on the clock on the wall, in minutes since the first Monday of 1970
-        list_transform(
-            [
-                t.local_at,
-                least(t.next_local_at, cast(s.date_to + 1 as timestamp), t.local_at + to_days(getvariable('response_days'))),
-                case when t.is_switch then t.next_local_at end
-            ],
-            lambda moment: epoch(moment) / 60 - 4 * 1440
-        ) as local_minutes
+        case when t.is_switch then t.next_worked_at - t.worked_at end as worked_switch_minutes
     from turn as t
     join stretch as s on s.medium = t.medium and t.date between s.date_from and s.date_to
-),
-worked as (
-    select
-        l.* exclude (gives_up_at, local_minutes),
-        -- minutes of working time since then: whole weeks, whole days of this week, what is over of today
-        list_transform(
-            l.local_minutes,
-            lambda m: (floor(m / 10080) * s.week_count + s.before_count[(floor(m / 1440) - 7 * floor(m / 10080))::int + 1]) * s.opening
-                + s.is_working[(floor(m / 1440) - 7 * floor(m / 10080))::int + 1]
-                * least(greatest(m - 1440 * floor(m / 1440) - s.opens_at, 0), s.opening)
-        ) as worked_minutes
-    from watched as l
-    cross join setting as s
+    cross join setting as q
 ),
 -- two clocks, each in whole minutes, rounded up: an answer within 30 minutes is one in the first 30
 timed as (
-    select medium, false as is_working, person_a_key, person_b_key, is_answered, ceil(round(minutes, 6)) as minute, switch_minutes from worked
+    select medium, false as is_working, person_a_key, person_b_key, is_answered, ceil(round(minutes, 6)) as minute, switch_minutes from watched
     union all
-    select
-        medium, true, person_a_key, person_b_key, is_answered, ceil(round(worked_minutes[2] - worked_minutes[1], 6)),
-        worked_minutes[3] - worked_minutes[1]
-    from worked
+    select medium, true, person_a_key, person_b_key, is_answered, ceil(round(worked_minutes, 6)), worked_switch_minutes from watched
 ),
 tally as (
     select medium, is_working, minute, count(*) filter (where is_answered) as answered_count, count(*) as ended_count

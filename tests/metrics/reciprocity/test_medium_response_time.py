@@ -102,16 +102,16 @@ def test_equals_lifelines() -> None:
         if random.random() < 0.4:
             sent.append((moment + timedelta(minutes=int(random.exponential(400)) + 1), b + 1, a + 1))
     last = max(moment for moment, _, _ in sent)
-    world = built([event(moment, a, b) for moment, a, b in sent], only=ONLY, minimum_pairs=3, response_days=5)
+    world = built([event(moment, a, b) for moment, a, b in sent], only=ONLY, minimum_pairs=3, response_weeks=1)
     # the same by a plain walk
     minutes, is_answered = [], []
     end = last.replace(hour=0, minute=0) + timedelta(days=1)
     for position, (moment, a, b) in enumerate(sent):
         later = [(m, p, c == b) for p, (m, c, d) in enumerate(sent) if {c, d} == {a, b} and (m, p) > (moment, position)]
         following = min(later, default=(end, -1, False))
-        waited = (min(following[0], end, moment + timedelta(days=5)) - moment).total_seconds() / 60
+        waited = (min(following[0], end, moment + timedelta(days=7)) - moment).total_seconds() / 60
         minutes.append(waited)
-        is_answered.append(following[2] and following[0] - moment <= timedelta(days=5))
+        is_answered.append(following[2] and following[0] - moment <= timedelta(days=7))
     curve = KaplanMeierFitter().fit(minutes, is_answered)
     found = answers(world)
     assert found["message_count"] == len(sent)
@@ -132,7 +132,7 @@ def test_a_gap_is_no_refusal() -> None:
         for n, (hour, minute) in enumerate(((8, 0), (9, 0), (10, 0), (11, 0), (12, 0)), start=1)
     ]
     rows += [event("2024-02-28T20:00", 7, 17), event("2024-04-01T20:00", 17, 7)]
-    found = answers(built(rows, only=ONLY, minimum_pairs=3, response_days=60))
+    found = answers(built(rows, only=ONLY, minimum_pairs=3, response_weeks=9))
     assert found["answered_count"] == 0
     assert found["answered_in_24_hours"] == 0
     assert found["answered_in_24_hours_high"] > 0
