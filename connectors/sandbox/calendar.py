@@ -15,6 +15,8 @@ from connectors.sandbox.world import World
 
 MINUTE: Final = 60_000_000
 DAY: Final = 1440 * MINUTE
+_OPENS: Final = 480.0
+_CLOSES: Final = 1062.0
 _COMPANY_HOLIDAYS: Final = ((1, 1), (5, 1), (12, 24), (12, 25), (12, 26), (12, 31))
 _OFFICE_HOLIDAYS: Final = (((10, 3), (11, 9)), ((4, 25), (6, 10), (12, 8)), ((3, 25), (10, 28)), ((6, 24), (7, 1), (10, 13)))
 
@@ -73,6 +75,13 @@ class Calendar:
         """Return microseconds since 1970 of local times (minutes after midnight) at offices."""
         local = self.epoch + day * DAY + (minute * MINUTE).astype(np.int64)
         return local - self.offset[office, day] * MINUTE
+
+    def shared(self, minute: Floats, day: Ints, office: Ints, other: Ints) -> Floats:
+        """Return minutes of local days at one office, squeezed into those hours at which another works as well."""
+        ahead = (self.offset[office, day] - self.offset[other, day]).astype(np.float64)
+        low, high = _OPENS + np.maximum(ahead, 0), _CLOSES + np.minimum(ahead, 0)
+        squeezed: Floats = np.where(ahead == 0, minute, low + (minute - _OPENS) / (_CLOSES - _OPENS) * (high - low))
+        return squeezed
 
     def day_of(self, at: Ints) -> Ints:
         """Return the UTC day of moments, counted from the first day."""

@@ -120,7 +120,9 @@ def messages(
     first_a = np.where(is_mutual, rng.random(count) < leaning[tie], ties.from_a[tie])
     size = np.minimum(np.where(is_mutual, 2 + rng.poisson(world.burst, count), 1 + rng.poisson(world.burst / 2, count)), LONGEST_BURST)
     starter = np.where(first_a, ties.a[tie], ties.b[tie])
-    begin = calendar.moment(day, working_minutes(count, rng), roster.office[starter])
+    other = roster.office[np.where(first_a, ties.b[tie], ties.a[tie])]
+    minute = calendar.shared(working_minutes(count, rng), day, roster.office[starter], other)
+    begin = calendar.moment(day, minute, roster.office[starter])
     leader = _merged(starter, day, rng) if kind == "email" else np.arange(count)
     begin = begin[leader]
 
@@ -204,7 +206,8 @@ def meetings(world: World, roster: Roster, ties: Ties, contacts: ContactDays, ca
     tie, day = here.tie, here.day
     host = np.where((rng.random(count) < 0.7) | ties.is_external[tie], ties.a[tie], ties.b[tie])
     guest = np.where(host == ties.a[tie], ties.b[tie], ties.a[tie])
-    at = calendar.moment(day, meeting_minutes(count, rng), roster.office[host])
+    minute = calendar.shared(meeting_minutes(count, rng), day, roster.office[host], roster.office[guest])
+    at = calendar.moment(day, np.round(minute / 15) * 15, roster.office[host])
     medium = ties.meeting[tie]
     brief = (medium == MEDIUM["slack_huddle"]) | (medium == MEDIUM["call"])
     minutes = np.where(brief, rng.integers(4, 40, count), rng.choice([30.0, 45.0, 60.0], count, p=[0.55, 0.2, 0.25]))
