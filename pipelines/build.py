@@ -14,12 +14,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
+import metrics
 from connectors.errors import UserError
 from metrics.parameters import Parameters
 from pipelines.catalog import TableSpec, load_catalog
@@ -50,6 +52,7 @@ class BuildReport:
         touched_panel_count: How many panels were rebuilt.
         tables: Full name -> rows after the build, of the tables that were written.
         is_unchanged: Whether nothing had changed, so that nothing was done.
+        breaks: Sentences about days of the last week on which far less was seen than usual.
     """
 
     as_of: date | None = None
@@ -57,6 +60,7 @@ class BuildReport:
     touched_panel_count: int = 0
     tables: dict[str, int] = field(default_factory=dict)
     is_unchanged: bool = False
+    breaks: list[str] = field(default_factory=list)
 
 
 def build(
@@ -450,7 +454,10 @@ def _fingerprint(specs: Sequence[TableSpec], *others: object) -> str:
     digest = hashlib.sha256()
     for spec in specs:
         digest.update(spec.path.read_bytes())
-        for helper in sorted(spec.path.parent.glob("_[a-z]*.py")) if spec.is_python else ():
+    if any(spec.is_python for spec in specs):
+        # helpers are shared between families: any of them may have changed what a Python table computes
+        folder = Path(metrics.__file__).parent
+        for helper in sorted([*folder.glob("[a-z]*.py"), *folder.glob("*/_[a-z]*.py")]):
             digest.update(helper.read_bytes())
     digest.update(json.dumps([str(other) for other in others]).encode())
     return digest.hexdigest()
