@@ -139,7 +139,7 @@ class Calendars:
             when = (self._organisation.begins + timedelta(microseconds=start - self._organisation.calendar.epoch)).date()
             day = f"{when.year:04X}{when.month:02X}{when.day:02X}"
         name = series if series >= 0 else event
-        return f"{_GLOBAL_ID}{day}{'S' if series >= 0 else 'E'}{name:023X}100000000000"
+        return f"{_GLOBAL_ID}{day}{'A' if series >= 0 else 'E'}{name:023X}100000000000"
 
     def _places(self, event: int, host: int, medium: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         if medium not in _IN_ROOM:

@@ -108,9 +108,10 @@ class Service:
             self.faults.made(self.name, kind)
             if (failed := await self._failed(request, call, kind)) is not None:
                 return failed
+        quirk = call.quirk
         answer = self.answer(call)
-        if call.quirk is not None and answer.quirk_was_used:
-            self.faults.made(self.name, call.quirk)
+        if quirk is not None and answer.quirk_was_used:
+            self.faults.made(self.name, quirk)
         return self._plain(answer)
 
     async def _call(self, request: web.Request) -> Call:

@@ -78,6 +78,32 @@ class Client:
         return found, body.get("@odata.deltaLink")
 
 
+class Asking:
+    """Graph asked plainly: status and body."""
+
+    def __init__(self, sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
+        self._client = Client(sandbox, session)
+
+    async def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        headers = {"Authorization": f"Bearer {await self._client.token()}"}
+        url = path if path.startswith("http") else f"{self._client.sandbox.graph_url}/{path}"
+        async with self._client.session.get(url, headers=headers) as response:
+            return response.status, await response.json()
+
+    async def pages(self, path: str) -> tuple[list[Any], str | None]:
+        _, body = await self.get(path)
+        found = list(body["value"])
+        while link := body.get("@odata.nextLink"):
+            _, body = await self.get(link)
+            found += body["value"]
+        return found, body.get("@odata.deltaLink")
+
+
+@pytest.fixture
+def asking() -> type[Asking]:
+    return Asking
+
+
 @pytest.fixture
 async def client(organisation: Organisation) -> AsyncIterator[Client]:
     async with Sandbox(organisation) as sandbox, aiohttp.ClientSession() as session:
