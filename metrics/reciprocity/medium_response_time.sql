@@ -145,7 +145,7 @@ tally as (
 at_risk as (
     select *, sum(ended_count) over w as risk_count
     from tally
-    window w as (partition by medium, is_working order by minute rows between current row and unbounded following)
+    window w as (partition by medium, is_working order by minute desc rows unbounded preceding)
 ),
 curve as (
     select
