@@ -91,12 +91,13 @@ def suppress(cells: Cells, primary: Flags, gone: Flags, fixed: Flags, protection
         narrow = [cell for cell in too_narrow(cells, hidden, protection) if int(cell) not in exposed]
         if not narrow:
             return Suppression(hidden, round_count, np.array(sorted(exposed), np.int64))
-        for cell in narrow:  # each either withholds one more or is given up, so this ends
-            more = _around(cells, int(cell), hidden, fixed, protection)
-            if len(more):
-                hidden[more] = True
-            else:
-                exposed.add(int(cell))
+        chosen = [_around(cells, int(cell), hidden, fixed, protection) for cell in narrow]
+        if not any(len(more) for more in chosen):
+            # nothing next to them is left: what binds them may lie further off
+            chosen = [_further(cells, int(cell), hidden, fixed) for cell in narrow]
+            exposed |= {int(cell) for cell, more in zip(narrow, chosen, strict=True) if not len(more)}
+        for more in chosen:  # each round withholds more or gives a cell up, so this ends
+            hidden[more] = True
         hidden = _with_rows(cells, hidden, gone)
 
 
@@ -170,3 +171,21 @@ def _around(cells: Cells, cell: int, hidden: Flags, fixed: Flags, protection: fl
         if len(open_ones):
             return open_ones[np.lexsort((cells.keys[open_ones], cells.values[open_ones], ~is_kin[open_ones]))[:1]]
     return np.array([], np.int64)
+
+
+def _further(cells: Cells, cell: int, hidden: Flags, fixed: Flags) -> Indices:
+    """The smallest cell that can still be withheld and is joined to a cell by lines of hidden ones; empty if there is none."""
+    free = ~hidden & ~fixed & (cells.values > 0)
+    reached = np.zeros(len(hidden), np.bool_)
+    reached[cell] = True
+    while True:
+        link = np.isin(cells.line, cells.line[reached[cells.child] | reached[cells.parent]])
+        members = np.unique(np.concatenate([cells.child[link], cells.parent[link]]))
+        open_ones = members[free[members]]
+        if len(open_ones):
+            first: Indices = open_ones[np.lexsort((cells.keys[open_ones], cells.values[open_ones], ~_kin(cells, hidden)[open_ones]))[:1]]
+            return first
+        before = int(reached.sum())
+        reached[members[hidden[members]]] = True
+        if int(reached.sum()) == before:
+            return np.array([], np.int64)

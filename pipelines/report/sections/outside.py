@@ -7,7 +7,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from pipelines.report.blocks import Block, Heading, Points, Section, Table, Text
+from pipelines.report.blocks import Block, Points, Section, Table, Text
 from pipelines.report.cells import Row, View
 from pipelines.report.charts import Scale, strip
 from pipelines.report.sections.shared import heads, missing, reason
@@ -34,8 +34,8 @@ def outside(view: View) -> Section:
     is_whole = rows[0]["panel_kind"] == "all"
     period = words("teams.whole") if is_whole else view.period(rows[0]["panel_start"])
     blocks: list[Block] = [Text(words("outside.intro", period=period))]
-    for kind in sorted(by_kind, key=lambda kind: KINDS.index(kind) if kind in KINDS else len(KINDS)):
-        blocks += [Heading(_capital(words.name("kind", kind))), _table(view, by_kind[kind], names, earlier)]
+    order = sorted(by_kind, key=lambda kind: KINDS.index(kind) if kind in KINDS else len(KINDS))
+    blocks.append(_table(view, [(kind, row) for kind in order for row in _largest_first(by_kind[kind])], names, earlier))
     hanging = [row for row in rows if row.get("is_hanging_on_one")]
     if hanging:
         blocks.append(
@@ -48,8 +48,8 @@ def outside(view: View) -> Section:
     return Section("outside", words("outside.title"), [Text(headline, "lead"), *blocks], words("outside.question"), headline)
 
 
-def _capital(text: Markup) -> Markup:
-    return text[:1].upper() + text[1:]
+def _largest_first(rows: Sequence[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (row.is_withheld, -(row.number("tie_count") or 0.0), row["external_organisation"]))
 
 
 def _name(row: Row, names: dict[str, tuple[str, str]]) -> Markup:
@@ -57,14 +57,14 @@ def _name(row: Row, names: dict[str, tuple[str, str]]) -> Markup:
     return Markup('<span data-name="">{}</span>').format(names.get(key, (key, ""))[0] or key)
 
 
-def _table(view: View, rows: Sequence[Row], names: dict[str, tuple[str, str]], earlier: dict[str, Row]) -> Table:
+def _table(view: View, rows: Sequence[tuple[str, Row]], names: dict[str, tuple[str, str]], earlier: dict[str, Row]) -> Table:
     scale = Scale(0.0, 1.0)
     return Table(
         view.words("outside.caption"),
         heads(view, "outside", "name", "own", "theirs", "ties", "before", "strip", "mutual", "decay", strips=("strip",)),
         [
             (
-                _name(row, names),
+                Markup("{}<br><span class=ci>{}</span>").format(_name(row, names), view.words.name("kind", kind)),
                 view.cell(row, "internal_person_count", "count"),
                 view.cell(row, "external_person_count", "count"),
                 view.cell(row, "tie_count", "count"),
@@ -75,7 +75,7 @@ def _table(view: View, rows: Sequence[Row], names: dict[str, tuple[str, str]], e
                 view.interval(row, *MUTUAL, "percent"),
                 reason(view, row, DECAY[0], "percent", "decay_reason", *DECAY[1:]),
             )
-            for row in sorted(rows, key=lambda row: (row.is_withheld, -(row.number("tie_count") or 0.0), row["external_organisation"]))
+            for kind, row in rows
         ],
     )
 
