@@ -141,7 +141,7 @@ async def _window(reader: _Reader, batcher: Batcher) -> AsyncGenerator[Batch, No
     run, parser, coverage = reader.run, reader.parser, reader.coverage
     members = [member for member in run.mailboxes if member.key not in coverage.failed and reader.window(member) is not None]
     parser.deferred.clear()
-    doubtful = [member for member in members if run.state.cursor(f"unread:{STREAM}:{member.key}") is not None]
+    doubtful = [member for member in members if coverage.windows.unread(member.key) is not None]
     first = {member.key for member in doubtful}
     for turn in (doubtful, [member for member in members if member.key not in first]):
         async with aclosing(each(turn, reader.read, workers=run.settings.concurrency)) as parts:

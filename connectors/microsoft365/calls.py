@@ -26,7 +26,7 @@ STREAM: Final = "calls"
 CURSOR: Final = "calls"
 LONGEST_DAYS: Final = 30
 """Call records older than this are gone from Graph."""
-_PREFIX: Final = "calls:"
+_PREFIX: Final = "attended:"
 _MARGIN: Final = 30 * 60_000_000
 _MINUTE: Final = 60_000_000
 _LONGEST_ID: Final = 512

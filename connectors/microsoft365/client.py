@@ -129,8 +129,12 @@ class Graph:
         parameters = _query_class(kind)(**query) if query else None
 
         def request() -> Any:
-            configuration = _configuration(prefer, parameters)
-            return builder.to_get_request_information(configuration)
+            information = builder.to_get_request_information(_configuration(prefer, parameters))
+            information.path_parameters["baseurl"] = self.settings.base_url.rstrip("/")
+            # expanding the URL's template is the dearest part of a request, and the adapter would do it twice; its setter
+            # would empty the builder's own parameters
+            information.path_parameters = {information.RAW_URL_KEY: information.url}
+            return information
 
         if not unit:
             return await self._tried(request)

@@ -30,11 +30,11 @@ def credential(settings: Microsoft365Settings) -> AsyncTokenCredential:
     Raises:
         UserError: If the certificate cannot be read.
     """
-    # azure.identity takes a third of a second to import; only who signs in pays it
-    from azure.identity.aio import CertificateCredential, ClientSecretCredential, ManagedIdentityCredential
-
     if urlsplit(settings.authority).scheme == "http":
         return LoopbackCredential(settings)
+    # azure.identity takes a second to import; only who signs in pays it
+    from azure.identity.aio import CertificateCredential, ClientSecretCredential, ManagedIdentityCredential
+
     if settings.managed_identity:
         return ManagedIdentityCredential(client_id=settings.client_id) if settings.client_id else ManagedIdentityCredential()
     options: dict[str, Any] = {"authority": settings.authority}

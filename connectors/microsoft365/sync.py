@@ -136,7 +136,7 @@ async def read_mail(run: Run) -> AsyncGenerator[Batch, None]:
     coverage = Coverage(run.windows(STREAM, timedelta(hours=run.settings.overlap_hours)), ("email",))
     reader = _MailReader(run, MailParser(run.people, faults), coverage)
     batcher = Batcher(STREAM, len(run.mailboxes), run.extras(faults))
-    doubtful = {member.key for member in run.mailboxes if run.state.cursor(f"unread:{STREAM}:{member.key}") is not None}
+    doubtful = {member.key for member in run.mailboxes if coverage.windows.unread(member.key) is not None}
     # those refused the last time come first: whether they can be read decides which copies count
     for turn in (True, False):
         members = [member for member in run.mailboxes if (member.key in doubtful) == turn]

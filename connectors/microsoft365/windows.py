@@ -34,10 +34,25 @@ class Windows:
     until: datetime
     history: timedelta
     overlap: timedelta
+    _stored: dict[str, str] = field(init=False)
+    _unread: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # as the run found them, in two look-ups: one for each mailbox would cost more than reading it
+        self._stored = self.state.cursors(f"{self.stream}:")
+        self._unread = self.state.cursors(self.unread_name(""))
 
     def stored(self, key: int | str) -> datetime | None:
-        """Return up to when a unit was read, or None."""
-        return parse_cursor(self.state.cursor(f"{self.stream}:{key}"))
+        """Return up to when a unit was read before this run, or None."""
+        return parse_cursor(self._stored.get(f"{self.stream}:{key}"))
+
+    def unread(self, key: int | str) -> datetime | None:
+        """Return from when on a unit could not be read the last time, or None if it could."""
+        return parse_cursor(self._unread.get(self.unread_name(key)))
+
+    def unread_name(self, key: int | str) -> str:
+        """Return the name of the cursor that says from when on a unit could not be read."""
+        return f"unread:{self.stream}:{key}"
 
     def start(self, key: int | str) -> datetime:
         """Return from when on a unit is to be read."""
@@ -86,10 +101,10 @@ class Coverage:
         """Note a unit that was read, and return what to store where it could not be read before."""
         self.read_count += 1
         self.first = start if self.first is None else min(self.first, start)
-        unread = parse_cursor(self.windows.state.cursor(self._unread(key)))
+        unread = self.windows.unread(key)
         if unread is None:
             return Part(units=1)
-        return Part(rows={"coverage": self._rows(key, unread, "observed", None)}, cursors={self._unread(key): ""}, units=1)
+        return Part(rows={"coverage": self._rows(key, unread, "observed", None)}, cursors={self.windows.unread_name(key): ""}, units=1)
 
     def fail(self, key: int, error: GraphError) -> None:
         """Note a unit that could not be read."""
@@ -105,22 +120,19 @@ class Coverage:
             start = min(windows.start(key) for key in self.failed)
             return Part(rows={"coverage": self._rows(0, start, "missing", "missing_scope")})
         part = Part(rows={"coverage": []})
-        if windows.state.cursor(self._unread(0)) is not None and 0 not in self.failed:
-            part.cursors[self._unread(0)] = ""
+        if windows.unread(0) is not None and 0 not in self.failed:
+            part.cursors[windows.unread_name(0)] = ""
         if self.read_count and self.first is not None:
             part.rows["coverage"] += self._rows(0, self.first, "observed", None)
         for key, reason in sorted(self.failed.items()):
-            start = parse_cursor(windows.state.cursor(self._unread(key))) or windows.start(key)
+            start = windows.unread(key) or windows.start(key)
             part.rows["coverage"] += self._rows(key, start, "missing", reason)
-            part.cursors[self._unread(key)] = graph_time(start)
+            part.cursors[windows.unread_name(key)] = graph_time(start)
         return part
 
     def newly_failed(self) -> bool:
         """Return whether a unit failed that was read the last time."""
-        return any(self.windows.state.cursor(self._unread(key)) is None for key in self.failed)
-
-    def _unread(self, key: int) -> str:
-        return f"unread:{self.windows.stream}:{key}"
+        return any(self.windows.unread(key) is None for key in self.failed)
 
     def _rows(self, key: int, start: datetime, status: str, reason: str | None) -> list[dict[str, Any]]:
         windows = self.windows
