@@ -38,7 +38,7 @@ def data_dictionary(catalog: Mapping[str, TableSpec] | None = None) -> str:
 def settings_table() -> str:
     """Return every setting with its default and meaning as a Markdown table."""
     rows = [f"| `{name}` | {_cell(_shown(default))} | {_cell(description)} |" for name, default, description in setting_rows()]
-    return "\n".join(["| Setting | Default | Meaning |", "|---|---|---|", *rows])
+    return "\n".join(["| Setting | Default | Meaning |", "|---|---|---|", *rows]) + "\n"
 
 
 def _shown(default: Any) -> str:
