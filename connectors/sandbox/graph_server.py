@@ -17,6 +17,7 @@ from connectors.sandbox.evolution import Clock, Evolution
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.graph_calendar import Calendars
 from connectors.sandbox.graph_calls import Calls
+from connectors.sandbox.graph_communications import Communications
 from connectors.sandbox.graph_directory import Directory, Entry
 from connectors.sandbox.graph_mail import FOLDERS, Mail
 from connectors.sandbox.graph_teams import Teams
@@ -76,6 +77,7 @@ class GraphService(Service):
         self.calendars = Calendars(organisation, evolution, clock)
         self.teams = Teams(organisation, evolution, clock, self.directory)
         self.calls = Calls(organisation, clock, self.calendars, call_record_days)
+        self.communications = Communications(self.directory, self.teams, self.calls, self._entry)
         self._routes = [(re.compile("^" + re.sub(r"\{\w+\}", "([^/]+)", path) + "$"), path, *rest) for path, *rest in self._table()]
         self._lookups: dict[str, tuple[str, str | None, Handler, tuple[str, ...]] | None] = {}
 
@@ -92,31 +94,13 @@ class GraphService(Service):
             ("users/{user}/mailFolders/{folder}/messages", "Mail.ReadBasic.All", self._messages),
             ("users/{user}/messages", "Mail.ReadBasic.All", lambda call, user: self._messages(call, user, None)),
             ("users/{user}/calendarView", "Calendars.ReadBasic.All", self._calendar_view),
-            ("users/{user}/chats", "Chat.ReadBasic.All", self._chats),
-            ("users/{user}/chats/getAllMessages", "Chat.Read.All", self._chat_messages),
-            ("users/{user}/onlineMeetings", "OnlineMeetings.Read.All", self._online_meetings),
-            ("users/{user}/onlineMeetings/{meeting}/attendanceReports", "OnlineMeetingArtifact.Read.All", self._reports),
-            ("users/{user}/onlineMeetings/{meeting}/attendanceReports/{report}", "OnlineMeetingArtifact.Read.All", self._report),
-            (
-                "users/{user}/onlineMeetings/{meeting}/attendanceReports/{report}/attendanceRecords",
-                "OnlineMeetingArtifact.Read.All",
-                self._attendance,
-            ),
             ("groups", "GroupMember.Read.All", self._groups),
             ("groups/{group}/members", "GroupMember.Read.All", self._group_members),
             ("groups/{group}/transitiveMembers", "GroupMember.Read.All", self._group_members),
             ("places/graph.room", "Place.Read.All", self._rooms),
             ("places/microsoft.graph.room", "Place.Read.All", self._rooms),
-            ("chats/{chat}", "Chat.ReadBasic.All", self._chat),
-            ("chats/{chat}/members", "Chat.ReadBasic.All", self._chat_members),
-            ("teams", "Team.ReadBasic.All", self._teams),
-            ("teams/{team}/channels", "Channel.ReadBasic.All", self._channels),
-            ("teams/{team}/channels/getAllMessages", "ChannelMessage.Read.All", self._channel_messages),
-            ("communications/callRecords", "CallRecords.Read.All", self._call_records),
-            ("communications/callRecords/{record}", "CallRecords.Read.All", self._call_record),
-            ("communications/callRecords/{record}/participants_v2", "CallRecords.Read.All", self._participants),
-            ("communications/callRecords/{record}/sessions", "CallRecords.Read.All", self._sessions),
             ("admin/reportSettings", "ReportSettings.Read.All", lambda call: {"displayConcealedNames": True}),
+            *self.communications.routes(),
         ]
 
     # -- requests -----------------------------------------------------------------------------------------------------
@@ -349,90 +333,3 @@ class GraphService(Service):
         fields = selected(call)
         events = self.calendars.view(person, microseconds(low), microseconds(high))
         return page(call, events, lambda event: self.calendars.build(person, event, fields), context="calendarView", default=10, most=1000)
-
-    # -- Teams --------------------------------------------------------------------------------------------------------
-
-    def _chats(self, call: Call, user: str) -> Body:
-        person = self._entry(user).number
-        chats = self.teams.chats_of(person)
-        with_members = "members" in (parameter(call, "expand") or "")
-        return page(call, chats, lambda space: self.teams.chat(space, with_members=with_members), context="chats", default=20, most=50)
-
-    def _chat(self, call: Call, chat: str) -> Body:
-        if chat not in self.teams.chats:
-            raise GraphRefusal(404, "NotFound")
-        return self.teams.chat(self.teams.chats[chat], with_members="members" in (parameter(call, "expand") or ""))
-
-    def _chat_members(self, call: Call, chat: str) -> Body:
-        if chat not in self.teams.chats:
-            raise GraphRefusal(404, "NotFound")
-        return page(call, self.teams.members(self.teams.chats[chat]), lambda member: member, context="members", default=100, most=100)
-
-    def _chat_messages(self, call: Call, user: str) -> Body:
-        entry = self._entry(user)
-        messages = self.teams.chat_messages(entry.number, span(call, "lastModifiedDateTime")) if entry.kind == "person" else []
-        return page(call, messages, self.teams.message, context="Collection(chatMessage)", default=20, most=50)
-
-    def _teams(self, call: Call) -> Body:
-        teams = [
-            {"id": self.directory.team_id(team), "displayName": CANARIES["group"], "visibility": "private"}
-            for team in self.directory.teams()
-        ]
-        return page(call, teams, lambda team: shown(team, selected(call)), context="teams", default=100, most=999)
-
-    def _team(self, name: str) -> int:
-        for team in self.directory.teams():
-            if self.directory.team_id(team) == name.lower():
-                return team
-        raise GraphRefusal(404, "NotFound")
-
-    def _channels(self, call: Call, team: str) -> Body:
-        channels = [self.teams.channel(space) for space in self.teams.channels(self._team(team))]
-        return page(call, channels, lambda channel: shown(channel, selected(call)), context="channels", default=100, most=100)
-
-    def _channel_messages(self, call: Call, team: str) -> Body:
-        messages = self.teams.channel_messages(self._team(team), span(call, "lastModifiedDateTime"))
-        return page(call, messages, self.teams.message, context="Collection(chatMessage)", default=20, most=50)
-
-    # -- calls --------------------------------------------------------------------------------------------------------
-
-    def _call_records(self, call: Call) -> Body:
-        records = self.calls.records(span(call, "startDateTime"))
-        return page(call, records, self.calls.record, context="communications/callRecords", default=60, most=60)
-
-    def _call_record(self, call: Call, record: str) -> Body:
-        return self.calls.record(self.calls.event_of(record))
-
-    def _participants(self, call: Call, record: str) -> Body:
-        found = self.calls.participants(self.calls.event_of(record))
-        return page(call, found, lambda one: one, context="participants_v2", default=100, most=100)
-
-    def _sessions(self, call: Call, record: str) -> Body:
-        return page(call, self.calls.sessions(self.calls.event_of(record)), lambda one: one, context="sessions", default=100, most=100)
-
-    def _online_meetings(self, call: Call, user: str) -> Body:
-        person = self._entry(user).number
-        links = [clause.value for clause in clauses(call) if clause.field == "JoinWebUrl" and clause.operator == "eq"]
-        if not links:
-            raise GraphRefusal(400, "BadRequest")
-        meetings = self.calls.meetings_by_url(person, links[0])[:1]
-        return page(call, meetings, self.calls.online_meeting, context="onlineMeetings", default=10, most=10)
-
-    def _reports(self, call: Call, user: str, meeting: str) -> Body:
-        with_records = "attendanceRecords" in (parameter(call, "expand") or "")
-        held = self.calls.meeting_of(meeting)
-        return page(
-            call, held, lambda event: self.calls.report(event, with_records=with_records), context="attendanceReports", default=50, most=50
-        )
-
-    def _held(self, meeting: str, report: str) -> int:
-        for event in self.calls.meeting_of(meeting):
-            if f"AR{event:x}" == report:
-                return event
-        raise GraphRefusal(404, "NotFound")
-
-    def _report(self, call: Call, user: str, meeting: str, report: str) -> Body:
-        return self.calls.report(self._held(meeting, report), with_records="attendanceRecords" in (parameter(call, "expand") or ""))
-
-    def _attendance(self, call: Call, user: str, meeting: str, report: str) -> Body:
-        return page(call, self.calls.attendance(self._held(meeting, report)), lambda one: one, context="records", default=100, most=100)
