@@ -176,6 +176,39 @@ def sync_services(
         raise typer.Exit(DONE_WITH_GAPS)
 
 
+@app.command(epilog="Example: perdure backfill slack --since 2025-01-01 --until 2026-01-01")
+def backfill(
+    since: Annotated[datetime, typer.Option("--since", formats=["%Y-%m-%d"], help="The first day to read (UTC).")],
+    source: SourceArgument = None,
+    until: Annotated[
+        datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="The first day no longer to read (UTC); by default today.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Days a window; between windows a waiting night may run.")] = 30,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Read the past in windows, the newest first, without disturbing the nights. Interrupted anywhere, it goes on when run again."""
+    from pipelines.backfill import backfill as run_backfill
+    from pipelines.sync import configured_sources, patience
+
+    opened = _opened(home)
+    sources = [source.value] if source else configured_sources(opened[1])
+    if not sources:
+        raise UserError("backfill: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
+    start = since.replace(tzinfo=UTC)
+    with reporting(quiet=_quiet(quiet)), patience(60 * opened[1].nightly.wait_minutes):
+        results = [run_backfill(*opened, name, start, _utc(until), days=days) for name in sources]
+    for done in results:
+        read, changed = (sum(getattr(part, name) for part in done.reports) for name in ("interaction_count", "changed_count"))
+        typer.echo(
+            f"{done.source}: {len(done.reports)} of {done.windows} windows read ({done.done_before} were done before); "
+            f"{read:,} interactions, {changed:,} new or changed. `perdure build` counts them in."
+        )
+    if any(done.with_gaps for done in results):
+        typer.echo("Part of it could not be read; run it again to read those windows anew.", err=True)
+        raise typer.Exit(DONE_WITH_GAPS)
+
+
 @app.command(epilog="Example: perdure build --as-of 2026-09-30")
 def build(as_of: DayOption = None, home: HomeOption = None, quiet: QuietOption = False) -> None:
     """Bring core tables and metrics up to date with what is stored; each table's own checks included."""
@@ -191,6 +224,7 @@ def build(as_of: DayOption = None, home: HomeOption = None, quiet: QuietOption =
             f"Built {len(report.tables)} tables as of {report.as_of}: "
             f"{report.touched_day_count} days and {report.touched_panel_count} panels computed."
         )
+    _warn(report.breaks)
 
 
 @app.command(epilog="Example: perdure publish")
@@ -232,9 +266,17 @@ def nightly(
     with reporting(quiet=_quiet(quiet)):
         summary = _run_nightly(opened[0], export)
     typer.echo(f"Done; figures are as of {summary['build']['as_of']}. Analysts' file: {opened[0].published}")
+    _warn(summary["build"]["breaks"])
+    for name, reason in summary["failed"].items():
+        typer.echo(f"{name} was not read: {reason}", err=True)
     if summary["has_gaps"]:
         typer.echo("Part of what was to be read could not be; `perdure status` says what.", err=True)
         raise typer.Exit(DONE_WITH_GAPS)
+
+
+def _warn(breaks: list[str]) -> None:
+    for line in breaks:
+        typer.echo(f"Warning: {line}.", err=True)
 
 
 def _run_nightly(home: Home, export: bool | None) -> dict[str, Any]:
@@ -247,6 +289,22 @@ def _run_nightly(home: Home, export: bool | None) -> dict[str, Any]:
 
     summary: dict[str, Any] = flow(home=str(home.path), export=export)
     return summary
+
+
+@app.command(epilog="Example: perdure serve --port 4200")
+def serve(
+    port: Annotated[
+        int, typer.Option(min=1024, max=65535, help="Loopback port of Prefect's server, unless PREFECT_API_URL names one.")
+    ] = 4200,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Run every schedule (nightly, weekly export, monthly retention) from one process, for small installations."""
+    from pipelines.serve import run as run_schedules
+
+    opened = _opened(home)
+    with reporting(quiet=_quiet(quiet)):
+        run_schedules(*opened, port)
 
 
 @app.command(epilog="Example: perdure status --json")
@@ -301,6 +359,18 @@ def _address(given: str) -> str:
     return sys.stdin.readline().strip() if given == "-" else given
 
 
+@app.command(epilog="Example: perdure doctor")
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, home: HomeOption = None) -> None:
+    """Examine all that a night needs: versions, permissions, key, clock, disk, lock, schema, Prefect, published file; each with its fix."""
+    from pipelines.doctor import examine
+    from pipelines.tables import print_findings
+
+    findings = examine(_home(home))
+    print_findings(findings, as_json=json)
+    if any(found.verdict == "mend" for found in findings):
+        raise typer.Exit(USER_ERROR)
+
+
 @app.command(epilog='Example: perdure sql "select table_name, question from metrics.catalog"')
 def sql(
     query: Annotated[str, typer.Argument(help="One statement, run read-only on the published file.")],
@@ -342,7 +412,7 @@ def dictionary(settings: Annotated[bool, typer.Option("--settings", help="Print 
     """Print the data dictionary (every table, column, unit, caveat) as Markdown."""
     from pipelines.dictionary import data_dictionary, settings_table
 
-    typer.echo(settings_table() if settings else data_dictionary())
+    typer.echo(settings_table() if settings else data_dictionary(), nl=False)
 
 
 def _tell(report: Any, *, exits: bool = True) -> None:

@@ -1,23 +1,31 @@
 """Prefect flows: thin over the plain functions of `pipelines.night` and `pipelines.sync`.
 
-A flow's parameters, logs and results hold counts and the home's place, never a secret, an address or a record: what
-moves between tasks moves through the warehouse.
+A flow's parameters, logs, artifacts, events and results hold counts and the home's place, never a secret, an address or
+a record: what moves between tasks moves through the warehouse.
 """
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import pyarrow.parquet as pq
 from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
 from prefect.logging import get_run_logger
 
+from connectors.errors import UserError
 from pipelines import night, sync
 from pipelines.home import Home
 from pipelines.settings import Settings, load_settings
+
+_HOUR: Final = 3600
+_LATE: Final = timedelta(hours=30)
+_RESOURCE: Final = {"prefect.resource.id": "perdure.night", "prefect.resource.name": "perdure nightly"}
+_SCORES: Final = ("medium", "started_tie_count", "kept_90_ratio", "lower_kept_90_ratio", "upper_kept_90_ratio")
 
 
 def _open(home: str | None) -> tuple[Home, Settings]:
@@ -25,11 +33,36 @@ def _open(home: str | None) -> tuple[Home, Settings]:
     return found, load_settings(found.settings_file)
 
 
-@task(name="sync", retries=3, retry_delay_seconds=[30, 120, 300], retry_jitter_factor=0.5, cache_policy=NO_CACHE, persist_result=False)
+def _patience(settings: Settings) -> Any:
+    return sync.patience(60 * settings.nightly.wait_minutes)
+
+
+def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
+    """Return whether a failure may pass by itself: what only the user can mend is not tried again."""
+    try:
+        state.result()
+    except UserError:
+        return False
+    except Exception:
+        return True
+    return False
+
+
+@task(
+    name="sync",
+    retries=3,
+    retry_delay_seconds=[30, 120, 300],
+    retry_jitter_factor=0.5,
+    retry_condition_fn=_may_pass,
+    timeout_seconds=12 * _HOUR,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def sync_task(home: str, source: str) -> dict[str, Any]:
     """Read one service since its last cursor."""
     place, settings = _open(home)
-    report = sync.sync_source(place, settings, source)
+    with _patience(settings):
+        report = sync.sync_source(place, settings, source)
     get_run_logger().info("%s: %d interactions read, %d new or changed", source, report.interaction_count, report.changed_count)
     return {
         "source": source,
@@ -41,55 +74,127 @@ def sync_task(home: str, source: str) -> dict[str, Any]:
     }
 
 
-@task(name="build", cache_policy=NO_CACHE, persist_result=False)
+@task(name="build", timeout_seconds=12 * _HOUR, tags=["perdure-build"], cache_policy=NO_CACHE, persist_result=False)
 def build_task(home: str, as_of: date | None = None) -> dict[str, Any]:
     """Bring core tables and metrics up to date; a table that fails its checks stops the night before publishing."""
-    report = night.build_stage(*_open(home), as_of=as_of)
-    get_run_logger().info("%d days and %d panels rebuilt", report.touched_day_count, report.touched_panel_count)
+    place, settings = _open(home)
+    with _patience(settings):
+        report = night.build_stage(place, settings, as_of=as_of)
+    logger = get_run_logger()
+    logger.info("%d days and %d panels rebuilt", report.touched_day_count, report.touched_panel_count)
+    for line in report.breaks:
+        logger.warning("%s", line)
     return {
         "as_of": str(report.as_of),
         "days": report.touched_day_count,
         "panels": report.touched_panel_count,
         "is_unchanged": report.is_unchanged,
         "tables": report.tables,
+        "breaks": report.breaks,
     }
 
 
-@task(name="publish", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="publish",
+    retries=2,
+    retry_delay_seconds=[10, 60],
+    retry_condition_fn=_may_pass,
+    timeout_seconds=_HOUR,
+    tags=["perdure-publish"],
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def publish_task(home: str) -> dict[str, Any]:
     """Replace the analysts' file."""
-    done = night.publish_stage(*_open(home))
+    place, settings = _open(home)
+    with _patience(settings):
+        done = night.publish_stage(place, settings)
     return {"tables": done.table_count, "bytes": done.byte_count}
 
 
-@task(name="export", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="export",
+    retries=1,
+    retry_delay_seconds=30,
+    retry_condition_fn=_may_pass,
+    timeout_seconds=2 * _HOUR,
+    tags=["perdure-export"],
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def export_task(home: str) -> dict[str, Any]:
     """Write leadership's export, through disclosure control."""
     done = night.export_stage(*_open(home))
+    _show_export(done.folder)
     return {"folder": done.folder.name, "tables": done.table_count, "suppressed": done.suppressed_cell_count}
 
 
-@flow(name="nightly", persist_result=False)
+@task(name="retention", timeout_seconds=4 * _HOUR, tags=["perdure-retention"], cache_policy=NO_CACHE, persist_result=False)
+def retention_task(home: str) -> dict[str, int]:
+    """Delete what is older than the retention period."""
+    place, settings = _open(home)
+    with _patience(settings):
+        return night.retention_stage(place, settings)
+
+
+def _told_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
+    del flow, flow_run, state
+    emit_event("perdure.night.failed", resource=_RESOURCE, payload={})
+
+
+@flow(name="nightly", persist_result=False, on_failure=[_told_of_failure], on_crashed=[_told_of_failure])
 def nightly(home: str | None = None, export: bool | None = None) -> dict[str, Any]:
     """Sync, build, check, publish and export: everything that a night does.
+
+    A source that fails does not keep the others from being read and published; where every source fails, the night does.
 
     Args:
         home: The home; by default `$PERDURE_HOME`, else `./perdure-home`.
         export: Whether to end with an export; by default as settings say.
 
     Returns:
-        Stage -> counts. Key `has_gaps` says whether something that was to be read could not be.
+        Stage -> counts. Key `has_gaps` says whether something that was to be read could not be; `failed` names the sources
+        that failed, with the reason.
     """
     place, settings = _open(home)
     path = str(place.path)
-    synced = [sync_task(path, source) for source in sync.configured_sources(settings)]
-    summary: dict[str, Any] = {"sync": synced, "has_gaps": any(part["has_gaps"] for part in synced)}
+    logger = get_run_logger()
+    if late := _lateness(place):
+        logger.warning("the last night ended %s ago; this one catches up", late)
+        emit_event("perdure.night.late", resource=_RESOURCE, payload={"hours": round(late / timedelta(hours=1))})
+    synced: list[dict[str, Any]] = []
+    failed: dict[str, str] = {}
+    errors: list[BaseException] = []
+    sources = sync.configured_sources(settings)
+    for source in sources:
+        try:
+            synced.append(sync_task.with_options(tags=[f"perdure-{source}"])(path, source))
+        except Exception as error:
+            errors.append(error)
+            failed[source] = str(error) if isinstance(error, UserError) else type(error).__name__
+            logger.error("%s was not read: %s", source, failed[source])
+    if errors and not synced:
+        raise errors[0]
+    summary: dict[str, Any] = {"sync": synced, "failed": failed, "has_gaps": bool(failed) or any(part["has_gaps"] for part in synced)}
     summary["build"] = build_task(path)
     summary["publish"] = publish_task(path)
     if settings.nightly.export if export is None else export:
         summary["export"] = export_task(path)
-    create_markdown_artifact(_as_markdown(summary), key="night", description="What the night brought")
+    _show_night(place, settings, summary)
+    emit_event(
+        "perdure.night.gaps" if summary["has_gaps"] or summary["build"]["breaks"] else "perdure.night.done",
+        resource=_RESOURCE,
+        payload={"as_of": summary["build"]["as_of"], "failed": sorted(failed), "breaks": len(summary["build"]["breaks"])},
+    )
     return summary
+
+
+def _lateness(home: Home) -> timedelta | None:
+    """Return how long ago the published file was written, if that is longer than a night is apart from the next."""
+    if not home.published.exists():
+        return None
+    age = datetime.now(UTC) - datetime.fromtimestamp(home.published.stat().st_mtime, UTC)
+    return age if age > _LATE else None
 
 
 @flow(name="weekly-export", persist_result=False)
@@ -101,15 +206,42 @@ def weekly_export(home: str | None = None) -> dict[str, Any]:
 @flow(name="monthly-retention", persist_result=False)
 def monthly_retention(home: str | None = None) -> dict[str, int]:
     """Delete what is older than the retention period, then build and publish again without it."""
-    place, settings = _open(home)
-    deleted = night.retention_stage(place, settings)
-    build_task(str(place.path))
-    publish_task(str(place.path))
+    path = str(_open(home)[0].path)
+    deleted = retention_task(path)
+    build_task(path)
+    publish_task(path)
     create_markdown_artifact(
         "\n".join(["| Table | Rows deleted |", "|---|---|", *(f"| {name} | {count:,} |" for name, count in deleted.items())]),
         key="retention",
     )
     return deleted
+
+
+# -- artifacts: counts only -------------------------------------------------------------------------------------------
+
+
+def _show_night(home: Home, settings: Settings, summary: dict[str, Any]) -> None:
+    create_markdown_artifact(_as_markdown(summary), key="night", description="What the night brought")
+    with _patience(settings), sync.open_warehouse(home, settings) as warehouse:
+        coverage = night.recent_days(warehouse)
+    if coverage:
+        create_table_artifact(coverage, key="coverage", description="Coverage of the last four weeks, in days, by source and medium")
+
+
+def _show_export(folder: Path) -> None:
+    """Show the scorecard as exported, behind disclosure control, and where the report lies."""
+    scorecard = folder / "parquet" / "medium_scorecard.parquet"
+    if scorecard.exists():
+        table = pq.read_table(scorecard)
+        shown = [name for name in _SCORES if name in table.column_names]
+        rows = [
+            {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
+            for row in table.select(shown).to_pylist()
+        ]
+        if rows:
+            create_table_artifact(rows, key="scorecard", description="The media, as exported")
+    for report in sorted(folder.glob("report.*.html")):
+        create_link_artifact(report.as_uri(), key=f"report-{report.name.split('.')[1]}", link_text=f"Report of {folder.name}")
 
 
 def _as_markdown(summary: dict[str, Any]) -> str:
@@ -118,10 +250,12 @@ def _as_markdown(summary: dict[str, Any]) -> str:
     for part in summary["sync"]:
         missing, quarantined = sum(part["missing"].values()), sum(part["quarantined"].values())
         lines.append(f"| {part['source']} | {part['read']:,} | {part['changed']:,} | {missing:,} | {quarantined:,} |")
+    lines += [f"| {source} | not read: {reason} | | | |" for source, reason in summary["failed"].items()]
     built = summary["build"]
+    lines += ["", *(f"**Warning**: {line}.\n" for line in built["breaks"])]
     lines += [
-        "",
-        f"Figures as of **{built['as_of']}**: {built['days']} days and {built['panels']} panels rebuilt.",
+        f"Figures as of **{built['as_of']}**: {built['days']} days and {built['panels']} panels rebuilt. "
+        f"Every one of {len(built['tables'])} tables passed its own checks.",
         "",
         "| Table | Rows |",
         "|---|---|",

@@ -20,7 +20,8 @@ def initialise(home: Home) -> list[str]:
     """Make what is not there yet, and return what was made, a line each. Nothing that exists is touched."""
     home.create()
     made = [f"home: {home.path} (open to you alone)"]
-    if VARIABLE not in os.environ and create_key_file(home.key_file):
+    # beside data a new key would be a wrong one
+    if VARIABLE not in os.environ and not home.warehouse.exists() and create_key_file(home.key_file):
         made.append("key: written to the home (0600). Who holds it and the data can re-identify people: keep a copy apart from the data")
     if not home.settings_file.exists():
         home.settings_file.touch(mode=0o600)

@@ -17,7 +17,8 @@ from connectors.pseudonyms import Pseudonymiser
 from pipelines.warehouse import Warehouse
 
 VARIABLE: Final = "PERDURE_KEY"
-_MEMO: Final = "key fingerprint"
+FINGERPRINT: Final = "key fingerprint"
+"""Under which name the warehouse remembers which key its data is under."""
 
 
 def create_key_file(path: Path) -> bool:
@@ -62,6 +63,11 @@ def _from_file(path: Path) -> str:
             raise UserError(f"key file {path.name}: others may read it; run `chmod 600` on it")
         return path.read_text(encoding="ascii")
     except FileNotFoundError:
+        if path.with_name("warehouse.duckdb").exists():
+            raise UserError(
+                f"no key: {path.name} is gone from the home, and the data was stored under it; restore it from your copy, "
+                f"or set {VARIABLE}. A new key would count everybody twice"
+            ) from None
         raise UserError(f"no key: set {VARIABLE}, or privacy.key_block, or run `perdure init`, which writes one to the home") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"key file {path.name}: cannot be read ({type(error).__name__})") from None
@@ -85,8 +91,8 @@ def verify_key(warehouse: Warehouse, pseudonyms: Pseudonymiser) -> None:
     Raises:
         UserError: If the warehouse was filled under another key: the same person would be counted twice.
     """
-    found = warehouse.memo(_MEMO)
+    found = warehouse.memo(FINGERPRINT)
     if found is None:
-        warehouse.remember(_MEMO, pseudonyms.fingerprint())
+        warehouse.remember(FINGERPRINT, pseudonyms.fingerprint())
     elif found != pseudonyms.fingerprint():
         raise UserError("key: the data was stored under another key; restore that key, or start with an empty home")

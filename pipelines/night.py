@@ -17,7 +17,7 @@ from pipelines.keys import load_pseudonymiser, verify_key
 from pipelines.progress import reporter
 from pipelines.publish import Published, publish
 from pipelines.settings import Settings, load_declarations
-from pipelines.sync import open_warehouse
+from pipelines.sync import configured_sources, open_warehouse
 from pipelines.warehouse import Warehouse
 
 
@@ -35,8 +35,30 @@ def build_stage(home: Home, settings: Settings, *, as_of: date | None = None) ->
             as_of=as_of,
             progress=lambda stage, done, total: say.update("build", done, total, stage),
         )
-        counts.update(days=report.touched_day_count, panels=report.touched_panel_count, is_unchanged=report.is_unchanged)
+        report.breaks = coverage_breaks(warehouse)
+        counts.update(
+            days=report.touched_day_count,
+            panels=report.touched_panel_count,
+            is_unchanged=report.is_unchanged,
+            tables=len(report.tables),
+            breaks=len(report.breaks),
+        )
         return report
+
+
+def coverage_breaks(warehouse: Warehouse) -> list[str]:
+    """Return a sentence for each medium and day of the last week on which far less was seen than usual (`core.coverage_day`)."""
+    if not warehouse.has_table("core", "coverage_day"):
+        return []
+    rows = warehouse.run(
+        "select source, medium, date, interaction_count from core.coverage_day "
+        "where reason = 'drop' and date > (select max(date) from core.coverage_day) - 7 order by date, source, medium"
+    )
+    return [
+        f"{source} {medium}, {day}: {count:,} interactions, at least 30% fewer than is usual on that weekday. "
+        "A holiday, or part of the source was not read; it is marked in core.coverage_day and is no sign of decay"
+        for source, medium, day, count in rows
+    ]
 
 
 def publish_stage(home: Home, settings: Settings) -> Published:
@@ -85,6 +107,9 @@ class Status:
     gaps: list[dict[str, Any]]
     sizes: dict[str, int]
     touched_day_count: int
+    days: list[dict[str, Any]]
+    breaks: list[str]
+    next_night: list[str]
 
     def as_json(self) -> str:
         """Return everything as JSON."""
@@ -113,18 +138,57 @@ def status(home: Home, settings: Settings) -> Status:
             ],
             runs=_dicts(
                 warehouse,
-                "select command, date_trunc('second', started_at) as started_at, date_trunc('second', ended_at) as ended_at, outcome, counts "
+                "select command, date_trunc('second', started_at) as started_at, date_trunc('second', ended_at) as ended_at, "
+                "coalesce(outcome, 'killed, or still running') as outcome, counts "
                 "from raw.run order by raw.run.started_at desc limit 10",
             ),
             coverage=_dicts(
                 warehouse,
-                "select source, stream, medium, status, reason, count(*) as unit_count, min(date_from) as date_from, max(date_to) as date_to "
+                "select source, stream, medium, status, reason, count(*) as unit_count, "
+                "min(date_from) as date_from, max(date_to) as date_to "
                 "from raw.coverage group by all order by all",
             ),
             gaps=_dicts(warehouse, "select * from core.gap order by all") if warehouse.has_table("core", "gap") else [],
+            days=recent_days(warehouse),
+            breaks=coverage_breaks(warehouse),
+            next_night=_next_night(warehouse, settings),
             sizes={path.name: path.stat().st_size for path in (home.warehouse, home.published) if path.exists()},
             touched_day_count=warehouse.value("select count(*) from raw.touched_day"),
         )
+
+
+def recent_days(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Coverage of the last four weeks, by source and medium: how many days were whole, partial, or not seen."""
+    if not warehouse.has_table("core", "coverage_day"):
+        return []
+    return _dicts(
+        warehouse,
+        "select source, medium, sum(interaction_count)::bigint as interactions, "
+        "count(*) filter (where status = 'observed') as observed_days, "
+        "count(*) filter (where status = 'partial') as partial_days, count(*) filter (where status in ('missing', 'gap')) as unseen_days "
+        "from core.coverage_day where date > (select max(date) from core.coverage_day) - 28 group by all order by all",
+    )
+
+
+def _next_night(warehouse: Warehouse, settings: Settings) -> list[str]:
+    """What the next night will do, a sentence each."""
+    said = []
+    for source in configured_sources(settings):
+        last = warehouse.value("select max(ended_at) from raw.run where command = $1 and outcome = 'done'", [f"sync {source}"])
+        cursors = warehouse.value("select count(*) from raw.cursor where source = $1", [source])
+        said.append(
+            f"{source}: read on from {cursors:,} cursors; last read {last:%Y-%m-%d %H:%M} UTC"
+            if last is not None
+            else f"{source}: go on with the first reading"
+            if cursors
+            else f"{source}: read for the first time, {getattr(settings, source).history_days} days back"
+        )
+    days = warehouse.value("select count(*) from raw.touched_day")
+    if warehouse.memo("build") == "unfinished":
+        said.append("build: finish the last one, which did not end")
+    said.append(f"build: {days:,} days changed since the last" if days else "build: nothing stored has changed since the last")
+    said.append("publish: replace the analysts' file" + (", then export" if settings.nightly.export else ""))
+    return said
 
 
 def _account(warehouse: Warehouse, source: str) -> Account:

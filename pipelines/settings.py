@@ -92,6 +92,9 @@ class Nightly(_Section):
     """The nightly flow."""
 
     export: bool = Field(True, description="Whether a night ends with an export.")
+    wait_minutes: float = Field(
+        60, ge=0, le=24 * 60, description="How long a stage of a flow waits while another run (a backfill, say) writes to the private file."
+    )
 
 
 class Settings(BaseSettings):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,8 +67,26 @@ class SyncReport:
 
 
 def open_warehouse(home: Home, settings: Settings) -> Warehouse:
-    """Open the home's warehouse for writing, under its lock."""
-    return Warehouse(home.warehouse, time_zone=settings.measure.time_zone, memory_limit=settings.warehouse.memory_limit)
+    """Open the home's warehouse for writing, under its lock; inside `patience`, wait for another run to end."""
+    return Warehouse(
+        home.warehouse,
+        time_zone=settings.measure.time_zone,
+        memory_limit=settings.warehouse.memory_limit,
+        wait_seconds=_PATIENCE.get(),
+    )
+
+
+_PATIENCE: ContextVar[float] = ContextVar("patience", default=0.0)
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Inside, whoever opens the warehouse waits up to so long while another run is writing."""
+    token = _PATIENCE.set(seconds)
+    try:
+        yield
+    finally:
+        _PATIENCE.reset(token)
 
 
 def store_all(warehouse: Warehouse, batches: Iterable[Batch], report: SyncReport, *, any_time: bool = False) -> SyncReport:
@@ -120,7 +140,15 @@ def configured_sources(settings: Settings) -> list[str]:
     return [name for name in SERVICES if getattr(settings, name) is not None]
 
 
-def sync_source(home: Home, settings: Settings, source: str, *, since: datetime | None = None, until: datetime | None = None) -> SyncReport:
+def sync_source(
+    home: Home,
+    settings: Settings,
+    source: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    keep: Callable[[Batch], Batch] | None = None,
+) -> SyncReport:
     """Read one configured service up to a fixed moment, going on from its cursors.
 
     Args:
@@ -129,6 +157,7 @@ def sync_source(home: Home, settings: Settings, source: str, *, since: datetime 
         source: `slack` or `microsoft365`.
         since: Read nothing older; by default as far back as the service's settings say.
         until: Read nothing newer; by default now. Fixed for the whole run, or a busy service would never end.
+        keep: What to keep of each batch; by default all of it.
 
     Raises:
         UserError: If the service is not configured, or refuses the credentials.
@@ -141,7 +170,7 @@ def sync_source(home: Home, settings: Settings, source: str, *, since: datetime 
         verify_key(warehouse, pseudonyms)
         chosen = _without_the_forgotten(chosen, warehouse)
         batches = _connector(source).fetch(chosen, pseudonyms, since, until or datetime.now(UTC), warehouse.state(source))
-        report = asyncio.run(_store_stream(warehouse, batches, SyncReport(source)))
+        report = asyncio.run(_store_stream(warehouse, batches, SyncReport(source), keep or _all))
         counts.update(
             interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined, missing=report.missing
         )
@@ -172,7 +201,13 @@ def _connector(source: str) -> Any:
     return importlib.import_module(f"connectors.{source}")
 
 
-async def _store_stream(warehouse: Warehouse, batches: AsyncIterator[Batch], report: SyncReport) -> SyncReport:
+def _all(batch: Batch) -> Batch:
+    return batch
+
+
+async def _store_stream(
+    warehouse: Warehouse, batches: AsyncIterator[Batch], report: SyncReport, keep: Callable[[Batch], Batch]
+) -> SyncReport:
     async for batch in batches:
-        _store(warehouse, batch, report)
+        _store(warehouse, keep(batch), report)
     return report

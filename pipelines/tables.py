@@ -16,6 +16,7 @@ from rich.table import Table
 
 from connectors.checks import ScopeCheck
 from connectors.errors import UserError
+from pipelines.doctor import Finding
 from pipelines.night import Status
 from pipelines.privacy import Forgotten
 
@@ -72,6 +73,19 @@ def print_checks(checks: list[ScopeCheck]) -> None:
     console.print(table, highlight=False, markup=False)
 
 
+def print_findings(findings: list[Finding], *, as_json: bool) -> None:
+    """Print what `perdure doctor` found."""
+    if as_json:
+        sys.stdout.write(json.dumps([found.as_dict() for found in findings], indent=2) + "\n")
+        return
+    table = Table(show_edge=False, pad_edge=False)
+    for name in ("what", "", "found", "what to do"):
+        table.add_column(name, overflow="fold")
+    for found in findings:
+        table.add_row(found.name, found.verdict, found.detail, found.fix)
+    Console().print(table, highlight=False, markup=False)
+
+
 def print_forgotten(done: Forgotten, *, as_json: bool) -> None:
     """Print what erasing a person did."""
     if as_json:
@@ -118,16 +132,16 @@ def print_status(status: Status) -> None:
         console.print(table, highlight=False)
         console.print()
     _section(console, "Coverage as the sources state it", status.coverage)
+    _section(console, "Coverage of the last four weeks, in days", status.days)
     _section(console, "Gaps: stretches on which nothing was collected", status.gaps)
     _section(console, "Last runs", status.runs)
     sizes = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in status.sizes.items())
     console.print(f"Files: {sizes}", highlight=False)
-    todo = (
-        f"{status.touched_day_count} days changed since the last build"
-        if status.touched_day_count
-        else "nothing changed since the last build"
-    )
-    console.print(f"Next build: {todo} ({datetime.now(UTC):%Y-%m-%d %H:%M} UTC)", highlight=False)
+    for line in status.breaks:
+        console.print(f"Warning: {line}", highlight=False, markup=False)
+    console.print(f"The next night ({datetime.now(UTC):%Y-%m-%d %H:%M} UTC now):", highlight=False)
+    for line in status.next_night:
+        console.print(f"  {line}", highlight=False, markup=False)
 
 
 def _section(console: Console, title: str, rows: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from pipelines.tombstones import Tombstones
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _TIME_MARGIN: Final = timedelta(days=2)
 _ORDINAL: Final = "ordinal"
+_LOCK_POLL_SECONDS: Final = 0.5
 
 
 class WriterLockedError(UserError):
@@ -52,17 +54,18 @@ class Warehouse:
         path: The file; None for one in memory (tests).
         time_zone: The organisation's time zone, which decides the day an interaction touches.
         memory_limit: DuckDB's memory limit, such as `4GB`; None for its default.
+        wait_seconds: How long to wait while another process writes to it.
 
     Raises:
         WriterLockedError: If another process writes to it; the message names that run.
         UserError: If the file is not a warehouse of this or an older version.
     """
 
-    def __init__(self, path: Path | None, *, time_zone: str = "UTC", memory_limit: str | None = None) -> None:
+    def __init__(self, path: Path | None, *, time_zone: str = "UTC", memory_limit: str | None = None, wait_seconds: float = 0) -> None:
         self.path = path
         self.time_zone = time_zone
         self._memory_limit = memory_limit
-        self._lock: IO[str] | None = None if path is None else _lock(path)
+        self._lock: IO[str] | None = None if path is None else _lock(path, wait_seconds)
         try:
             self.connection = _connect(path, memory_limit)
             self._migrate()
@@ -419,8 +422,19 @@ def _connect(path: Path | None, memory_limit: str | None) -> duckdb.DuckDBPyConn
     return connection
 
 
-def _lock(path: Path) -> IO[str]:
-    """Take the writer's lock beside the file, or say who holds it."""
+def _lock(path: Path, wait_seconds: float) -> IO[str]:
+    """Take the writer's lock beside the file, waiting for it if asked to, or say who holds it."""
+    ends = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return _try_lock(path)
+        except WriterLockedError:
+            if time.monotonic() >= ends:
+                raise
+            time.sleep(_LOCK_POLL_SECONDS)
+
+
+def _try_lock(path: Path) -> IO[str]:
     handle = path.with_suffix(".lock").open("a+", encoding="utf-8")
     path.with_suffix(".lock").chmod(0o600)
     try:

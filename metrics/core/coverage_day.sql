@@ -7,12 +7,13 @@
 -- column: interaction_count | count | Interactions landed, excluded ones too.
 -- column: excluded_count | count | How many of them make no contact (bots, joins, cancelled, and so on).
 -- column: status | text | observed, partial (some mailboxes or channels could not be read), missing (reported by the connector) or gap (found in the counts).
--- column: reason | text | Why, as the connector's code or `silent`.
+-- column: reason | text | Why, as the connector's code, `silent`, or `drop` (far fewer interactions than on the same weekday of the eight weeks before).
 -- column: unread_unit_count | count | How many mailboxes, channels or other units could not be read on that day.
 -- unique: source, medium, date
 -- not_null: source, medium, date, interaction_count, status
 -- assert: status in ('observed', 'partial', 'missing', 'gap')
--- caveat: A day counts as observed unless a source says otherwise or its silence is out of the ordinary; a partial loss that nobody reports is not seen here.
+-- caveat: A day counts as observed unless a source says otherwise or its silence is out of the ordinary. A partial loss that nobody
+--   reports shows as a drop (30% below the usual, and below the usual spread); a public holiday looks the same. Figures count such days as observed.
 with daily as (
     select source, medium, date, count(*) as interaction_count, count(*) filter (where exclusion is not null) as excluded_count
     from core.interaction
@@ -30,6 +31,29 @@ unread as (
     join raw.coverage as c on c.source = s.source and c.medium = s.medium and s.date between c.date_from and c.date_to
     where c.status <> 'observed' and c.unit_key <> 0
     group by all
+),
+-- what the same weekday usually brings: a night that sees far less is likelier to have lost part of its sources than people to have fallen silent
+same_weekday as (
+    select s.source, s.medium, s.date, coalesce(b.interaction_count, 0) as before_count
+    from span as s
+    join span as e on e.source = s.source and e.medium = s.medium and e.date < s.date and e.date >= s.date - 56 and (s.date - e.date) % 7 = 0
+    left join daily as b on b.source = e.source and b.medium = e.medium and b.date = e.date
+),
+usual as (
+    select source, medium, date, median(before_count) as usual_count, mad(before_count) as spread
+    from same_weekday
+    group by source, medium, date
+    having count(*) >= 4
+),
+dropped as (
+    select u.source, u.medium, u.date
+    from usual as u
+    left join daily as d on d.source = u.source and d.medium = u.medium and d.date = u.date
+    where u.usual_count >= getvariable('gap_minimum_expected')
+        and coalesce(d.interaction_count, 0) <= 0.7 * u.usual_count
+        and coalesce(d.interaction_count, 0) < u.usual_count - 3 * greatest(1.4826 * u.spread, sqrt(u.usual_count))
+        -- today is not over
+        and not (u.date = getvariable('as_of') and u.date >= cast(now() at time zone getvariable('time_zone') as date))
 )
 select
     s.source,
@@ -40,10 +64,10 @@ select
     case
         when g.kind = 'silent' then 'gap'
         when g.kind = 'reported' then 'missing'
-        when u.unread_unit_count > 0 then 'partial'
+        when u.unread_unit_count > 0 or p.date is not null then 'partial'
         else 'observed'
     end as status,
-    case when g.kind = 'silent' then 'silent' when g.kind = 'reported' then 'reported' else u.reason end as reason,
+    case when g.kind = 'silent' then 'silent' when g.kind = 'reported' then 'reported' else coalesce(u.reason, case when p.date is not null then 'drop' end) end as reason,
     coalesce(u.unread_unit_count, 0) as unread_unit_count
 from span as s
 left join daily as d on d.source = s.source and d.medium = s.medium and d.date = s.date
@@ -53,3 +77,4 @@ left join (
     group by source, medium, date
 ) as g on g.source = s.source and g.medium = s.medium and g.date = s.date
 left join unread as u on u.source = s.source and u.medium = s.medium and u.date = s.date
+left join dropped as p on p.source = s.source and p.medium = s.medium and p.date = s.date

@@ -107,3 +107,22 @@ def test_the_gap_of_eu_core_is_found(oracle_data: object) -> None:
     # nothing between day 525.5 and day 797.3; day 0 is 2020-01-01
     assert longest == [(date(2021, 6, 10), 271)]
     assert warehouse.value("select max(date_to) from core.observation where date_to < date '2021-12-01'") == date(2021, 6, 9)
+
+
+def drops(events: list[dict[str, object]]) -> list[tuple[object, ...]]:
+    return built(events).run("select date, status, interaction_count from core.coverage_day where reason = 'drop' order by 1")
+
+
+def test_a_day_with_thirty_percent_less_than_usual_is_a_break_in_coverage() -> None:
+    # 40 messages each working day; on Wednesday 6 March only 20: half, and below 40 - 3 * sqrt(40) = 21
+    events = office(80, a_day=40)
+    wednesday = [row for row in events if str(row["occurred_at"])[:10] == "2024-03-06"]
+    without = [row for row in events if row not in wednesday[20:]]
+    assert drops(events) == []
+    assert drops(without) == [(date(2024, 3, 6), "partial", 20)]
+
+
+def test_a_rare_medium_and_a_medium_that_always_varies_do_not_drop() -> None:
+    assert drops([row for number, row in enumerate(office(80, a_day=4)) if number != 150]) == []
+    varied = [event(START + timedelta(days=day, minutes=minute), 1, 5) for day in range(80) for minute in range(60 if day // 7 % 2 else 20)]
+    assert drops(varied) == []
