@@ -124,7 +124,7 @@ def _serve(pipe: Connection, people: int, days: int, seed: int, start: date) -> 
 
     async def serve() -> None:
         async with Sandbox(World(people=people, days=days, seed=seed, start=start)) as sandbox:
-            services = {"SLACK": sandbox.slack_settings(), "MICROSOFT365": sandbox.graph_settings()}
+            services = {"SLACK": sandbox.slack_settings(), "MICROSOFT365": sandbox.graph_settings() | {"teams_page_size": 500}}
             environment = {f"PERDURE_{name}__{key.upper()}": str(value) for name, given in services.items() for key, value in given.items()}
             pipe.send({"settings": sandbox.organisation.settings(), "environment": environment})
             while not await asyncio.to_thread(pipe.poll, 1.0):
