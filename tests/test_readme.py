@@ -1,0 +1,45 @@
+"""What README shows works: every query runs on a published file, and the two commands are those that CI runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+from organisations import organisation
+
+from metrics.parameters import Parameters
+from pipelines.build import build
+from pipelines.publish import publish
+from pipelines.warehouse import Warehouse
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+QUERIES = re.findall(r"```sql\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("readme") / "analytics.duckdb"
+    warehouse = Warehouse(None)
+    world, declarations = organisation(people=60, days=200)
+    warehouse.store(world)
+    build(warehouse, Parameters(), declarations)
+    publish(warehouse, path, Parameters())
+    return path
+
+
+def test_there_are_ten_queries() -> None:
+    assert len(QUERIES) == 10
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_every_query_runs(published: Path, query: str) -> None:
+    with duckdb.connect(str(published), read_only=True) as connection:
+        assert connection.sql(query).columns
+
+
+def test_ci_runs_the_readmes_test_command_word_for_word() -> None:
+    (command,) = re.findall(r"^    (python3 .*pytest.*)$", TEXT, flags=re.MULTILINE)
+    assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
