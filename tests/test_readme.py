@@ -7,12 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from organisations import organisation
-
-from metrics.parameters import Parameters
-from pipelines.build import build
-from pipelines.publish import publish
-from pipelines.warehouse import Warehouse
+from organisations import published_organisation
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,14 +15,8 @@ QUERIES = re.findall(r"```sql\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("readme") / "analytics.duckdb"
-    warehouse = Warehouse(None)
-    world, declarations = organisation(people=60, days=200)
-    warehouse.store(world)
-    build(warehouse, Parameters(), declarations)
-    publish(warehouse, path, Parameters())
-    return path
+def published() -> Path:
+    return published_organisation()
 
 
 def test_there_are_ten_queries() -> None:
