@@ -20,6 +20,7 @@ REACTION_SHARE: Final = 0.12
 BULK_SIZE: Final = 21
 """Newsletters and meetings that are to make no contact have at least so many recipients beside their sender."""
 BOTS: Final = ("deploys", "alerts", "standup")
+_NEWSLETTER_SIZE: Final = 25
 _NOBODY: Final = np.zeros(0, dtype=np.int64)
 
 
@@ -66,11 +67,13 @@ def joins(roster: Roster, channels: Channels, calendar: Calendar, days: int, rng
 
 
 def newsletters(world: World, roster: Roster, calendar: Calendar, rng: np.random.Generator) -> Part:
-    """A mail to everybody once a week, where everybody is more than twenty."""
+    """A mail to some twenty-five people once a week, where there are that many."""
     days = calendar.workdays[calendar.weekday[calendar.workdays] == 1]
     writer = 0
     present = roster.is_present(np.arange(roster.own)[:, None], days[None, :].astype(np.float64))
     present[writer] = False
+    rank = np.argsort(np.argsort(np.where(present, rng.random(present.shape), 2.0), axis=0), axis=0)
+    present &= rank < _NEWSLETTER_SIZE
     owner, who = np.nonzero(present.T)
     large = present.sum(axis=0) >= BULK_SIZE
     keep = large[owner]

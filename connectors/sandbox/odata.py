@@ -7,7 +7,8 @@ import binascii
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -209,6 +210,10 @@ def time_text_long(moment: int) -> str:
 
 def _seconds(moment: int) -> str:
     seconds = moment // 1_000_000
-    stamp = datetime.fromordinal(719_163 + seconds // 86_400)
     rest = seconds % 86_400
-    return f"{stamp.year:04d}-{stamp.month:02d}-{stamp.day:02d}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
+    return f"{_day(seconds // 86_400)}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
+
+
+@lru_cache(maxsize=4096)
+def _day(number: int) -> str:
+    return date.fromordinal(719_163 + number).isoformat()

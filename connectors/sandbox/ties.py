@@ -133,7 +133,7 @@ def _births(world: World, roster: Roster, adoption: Floats, rng: np.random.Gener
     day = np.concatenate([day, np.repeat(roster.joined[joiners], extra) + rng.exponential(world.newcomer_days, extra.sum())])
 
     is_external = rng.random(len(ego)) < world.external_share
-    weights = roster.facing[: roster.own]
+    weights = np.where(roster.joined[: roster.own] > 0, 0.0, roster.facing[: roster.own])
     ego = np.where(is_external & (roster.joined[ego] <= 0), rng.choice(world.people, len(ego), p=weights / weights.sum()), ego)
     births = _Births(ego, day, np.zeros(len(ego), dtype=np.int64))
     under = _is_under_policy(roster, adoption, ego, day)
@@ -271,6 +271,7 @@ class _Pools:
         self._teams = _Lists(by_team)
         self._affinities = _Lists([np.flatnonzero(roster.affinity == n) for n in range(len(roster.affinities))])
         self._everyone = np.arange(own)
+        self._settled = np.flatnonzero(roster.joined[:own] <= 0)
         self._outside = np.arange(own, len(roster.team))
 
     def draw(self, ties: Ties, which: Ints, rng: np.random.Generator, attempt: int) -> tuple[Ints, Ints, Flags]:
@@ -278,6 +279,9 @@ class _Pools:
         roster = self._roster
         ego, day, origin = ties.a[which], ties.birth[which], ties.origin[which]
         count = len(which)
+        if attempt >= 4:
+            # in a small team all may have ties with all already: then somebody of another team begins one
+            ego = np.where((origin == TEAM) & (roster.joined[ego] <= 0), rng.choice(self._settled, count), ego)
         team = roster.team_at(ego, day)
         other = rng.choice(self._everyone, count)
         other = np.where(origin == TEAM, self._teams.draw(team, rng), other)
