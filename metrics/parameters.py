@@ -88,7 +88,7 @@ class Parameters(BaseModel):
         0, ge=0, description="For how many observed days ahead that is predicted; 0 = by the rule of prediction_cut."
     )
     prediction_sample: int = Field(
-        40_000, ge=1_000, description="At most about so many pairs of each past day are used to fit and to test predictions."
+        12_000, ge=1_000, description="At most about so many pairs of each past day are used to fit and to test predictions."
     )
     gap_ratio_limit: float = Field(
         8,

@@ -15,6 +15,8 @@ from metrics.panels import number_people
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+# matrices this narrow gain nothing from threads, and where other work runs beside they lose twentyfold: hence one thread below
+
 RIDGE: Final = 10.0
 """Penalty on half the squared standardised coefficients: worth ten observations, so it matters only where there are few."""
 
@@ -42,6 +44,7 @@ class Logit:
         return np.asarray(special.expit(self.intercept + (terms - self.mean) / self.scale @ self.coefficient), dtype=np.float64)
 
 
+@threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator]
 def newton(x: Floats, y: Floats, penalty: Floats, steps: int = 50) -> tuple[Floats, Floats]:
     """Coefficients that maximise the penalised likelihood, and the penalised information there.
 
@@ -109,12 +112,11 @@ def fit(terms: Floats, y: Floats) -> Logit:
     x = np.column_stack([np.ones(len(terms)), (terms - mean) / scale])
     penalty = np.full(x.shape[1], RIDGE)
     penalty[0] = 0.0
-    # matrices this narrow gain nothing from threads, and where other work runs beside they lose twentyfold
-    with threadpool_limits(limits=1):
-        beta, information = newton(x, y, penalty)
+    beta, information = newton(x, y, penalty)
     return Logit(mean, scale, float(beta[0]), beta[1:], information)
 
 
+@threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator]
 def standard_errors(model: Logit, terms: Floats, y: Floats, first: Ints, second: Ints) -> Floats:
     """Standard errors of intercept and coefficients, for pairs that share people.
 

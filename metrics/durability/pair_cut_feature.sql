@@ -36,7 +36,7 @@
 -- caveat: In large organisations past cuts hold a fixed sample of `prediction_sample` pairs.
 -- reference: Navarro, Miritello, Canales, Moro (2017), Temporal patterns behind the strength of persistent ties, EPJ Data Science 6, 31.
 -- restricted: yes
-with day_pair as (
+with summed as (
     select
         d.person_a_key, d.person_b_key, o.day_number,
         sum(d.ab_count + d.co_count) as ab_count, sum(d.ba_count + d.co_count) as ba_count,
@@ -46,14 +46,17 @@ with day_pair as (
     where d.date <= getvariable('as_of') and d.ab_count + d.ba_count + d.co_count > 0
     group by d.person_a_key, d.person_b_key, o.day_number
 ),
+day_pair as materialized (
+    select *, lag(day_number) over (partition by person_a_key, person_b_key order by day_number) as previous_number from summed
+),
 cut as (
     select * from metrics.prediction_cut where reason is null
 ),
-contact_day as materialized (
+contact_day as (
     select
-        c.cut_number, d.person_a_key, d.person_b_key, d.day_number, c.cut_day_number - d.day_number as age,
-        d.ab_count, d.ba_count, d.weight, c.window_days,
-        d.day_number - lag(d.day_number) over (partition by c.cut_number, d.person_a_key, d.person_b_key order by d.day_number) as gap
+        c.cut_number, d.person_a_key, d.person_b_key, c.cut_day_number - d.day_number as age, d.ab_count, d.ba_count, d.weight, c.window_days,
+        -- the active day before, if it lies in the window too
+        case when d.previous_number > c.cut_day_number - c.window_days then c.cut_day_number - d.previous_number end as previous_age
     from cut as c
     join day_pair as d on d.day_number > c.cut_day_number - c.window_days and d.day_number <= c.cut_day_number
 ),
@@ -61,9 +64,11 @@ pair as materialized (
     select
         cut_number, person_a_key, person_b_key,
         min(age) as recency_days, max(age) as age_days,
-        count(*) as active_days, count(distinct age // 7) as active_weeks,
+        count(*) as active_days,
+        count(*) filter (where previous_age is null or previous_age // 7 <> age // 7) as active_weeks,
         sum(ab_count) as ab_count, sum(ba_count) as ba_count, round(sum(weight), 9) as weight,
-        round(avg(gap), 9) as mean_gap_days, case when count(gap) > 0 then round(coalesce(stddev_pop(gap), 0), 9) end as deviation_gap_days,
+        round(avg(previous_age - age), 9) as mean_gap_days,
+        case when count(previous_age) > 0 then round(coalesce(stddev_pop(previous_age - age), 0), 9) end as deviation_gap_days,
         round(sum(pow(2, -9.0 * age / window_days)), 9) as decay_short_score,
         round(sum(pow(2, -3.0 * age / window_days)), 9) as decay_score,
         round(sum(pow(2, -1.0 * age / window_days)), 9) as decay_long_score,
@@ -118,14 +123,18 @@ walked as (
     join person as a on a.cut_number = k.cut_number and a.person_key = k.person_a_key
     join person as b on b.cut_number = k.cut_number and b.person_key = k.person_b_key
 ),
+reached as materialized (
+    select w.cut_number, w.person_a_key, w.person_b_key, w.far_key, n.other_key, n.decay_score
+    from walked as w
+    join tie as n on n.cut_number = w.cut_number and n.person_key = w.near_key and n.other_key <> w.far_key
+),
 shared as (
     select
-        w.cut_number, w.person_a_key, w.person_b_key,
-        count(*) as shared_count, round(sum(least(n.decay_score, f.decay_score)), 9) as shared_score
-    from walked as w
-    join tie as n on n.cut_number = w.cut_number and n.person_key = w.near_key
-    join tie as f on f.cut_number = w.cut_number and f.person_key = w.far_key and f.other_key = n.other_key
-    group by w.cut_number, w.person_a_key, w.person_b_key
+        r.cut_number, r.person_a_key, r.person_b_key,
+        count(*) as shared_count, round(sum(least(r.decay_score, f.decay_score)), 9) as shared_score
+    from reached as r
+    join tie as f on f.cut_number = r.cut_number and f.person_key = r.far_key and f.other_key = r.other_key
+    group by r.cut_number, r.person_a_key, r.person_b_key
 ),
 later as (
     select

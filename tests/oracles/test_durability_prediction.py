@@ -81,7 +81,7 @@ spaced as (
 ),
 tie as (
     select cut_number, cut_day_number, horizon_days, person_a_key, person_b_key, (cut_day_number - max(day_number)) / avg(gap) as ratio
-    from spaced group by all having count(*) >= 5
+    from spaced group by cut_number, cut_day_number, horizon_days, person_a_key, person_b_key having count(*) >= 5
 )
 select t.ratio, exists (
     select 1 from active as a where a.person_a_key = t.person_a_key and a.person_b_key = t.person_b_key
