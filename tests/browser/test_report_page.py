@@ -152,7 +152,9 @@ def test_screenshots_can_be_taken_at_every_width(browser: object, pages: dict[st
         tab.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.full
 @pytest.mark.oracle
+@pytest.mark.timeout(900)
 def test_the_page_of_real_e_mail(browser: object, oracle_data: Path, tmp_path: Path) -> None:
     """EU-core: no teams, no names, one medium and a long gap; the page holds and says what it cannot tell."""
     with built(eu_core(oracle_data)) as warehouse:

@@ -81,6 +81,12 @@ def _who_starts_and_keeps(view: View, media: Sequence[Row]) -> Markup:
     if not started:
         return words("scorecard.none_started")
     first = started[0]
+    if len(started) == 1:
+        return words(
+            "scorecard.only_one",
+            medium=view.medium(first["medium"]),
+            kept=reason(view, first, KEPT[0], "percent", "adjusted_reason", *KEPT[1:]),
+        )
     most = words("scorecard.starts_most", medium=view.medium(first["medium"]), share=view.cell(first, "started_ratio", "percent"))
     known = sorted((row for row in started if row.number(KEPT[0]) is not None), key=lambda row: row.number(KEPT[0]) or 0)
     if len(known) < 2:

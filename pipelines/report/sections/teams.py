@@ -65,6 +65,8 @@ def _media(view: View, blocks: list[Block]) -> None:
         return
     rows = sorted(rows, key=lambda row: (row["medium"] == "any", -(row.number("tie_count") or 0)))
     values = [value for row in rows for column in (*SHARE, "cross_team_share_null") if (value := row.number(column)) is not None]
+    if not values:
+        return  # the sentence before has said why
     scale = nice_scale(values or [0.0, 1.0])
     blocks.append(
         Table(
