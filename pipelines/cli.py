@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from connectors.errors import UserError
+from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.progress import reporting
 
@@ -253,6 +254,23 @@ def export(
     typer.echo(f"Exported {done.table_count} tables ({done.suppressed_cell_count} cells withheld): {done.folder}")
 
 
+@app.command(epilog="Example: perdure report --lang fr --pdf")
+def report(
+    lang: Annotated[str, typer.Option(help="Language: en or fr.")] = "en",
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write a PDF too, by headless Chromium where it is installed.")] = False,
+    output: Annotated[Path | None, typer.Option(help="The file to write; by default report.<language>.html in the home.")] = None,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write leadership's report: one self-contained page, through disclosure control. Every export holds it too."""
+    from pipelines import night
+
+    opened = _opened(home)
+    with reporting(quiet=_quiet(quiet)):
+        written = night.report_stage(*opened, language=lang, output=output, as_pdf=pdf)
+    typer.echo(f"Report: {written}")
+
+
 @app.command(epilog="Example: perdure nightly --no-export")
 def nightly(
     export: Annotated[
@@ -447,6 +465,9 @@ def run(command: Callable[[], Any]) -> int:
         sys.stderr.write("perdure: interrupted; nothing is lost, run it again to go on\n")
         return 130
     except Exception as error:
+        if os.environ.get("PERDURE_DEBUG") != "1" and (said := explained(error)) is not None:
+            sys.stderr.write(f"perdure: {said}\n")
+            return USER_ERROR
         # an exception's message may quote a value that was being read, and content must never reach a terminal or a log
         frames = "".join(traceback.format_tb(error.__traceback__))
         shown = (

@@ -19,6 +19,7 @@ from prefect.logging import get_run_logger
 
 from connectors.errors import UserError
 from pipelines import night, sync
+from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.settings import Settings, load_settings
 
@@ -171,7 +172,7 @@ def nightly(home: str | None = None, export: bool | None = None) -> dict[str, An
             synced.append(sync_task.with_options(tags=[f"perdure-{source}"])(path, source))
         except Exception as error:
             errors.append(error)
-            failed[source] = str(error) if isinstance(error, UserError) else type(error).__name__
+            failed[source] = str(error) if isinstance(error, UserError) else explained(error) or type(error).__name__
             logger.error("%s was not read: %s", source, failed[source])
     if errors and not synced:
         raise errors[0]

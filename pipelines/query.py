@@ -20,7 +20,11 @@ def run_query(published: Path, query: str) -> pa.Table:
     """
     if not published.exists():
         raise UserError("sql: nothing is published yet; run `perdure build` and `perdure publish` first")
-    with duckdb.connect(str(published), read_only=True, config={"enable_external_access": False, "lock_configuration": True}) as connection:
+    try:
+        opened = duckdb.connect(str(published), read_only=True, config={"enable_external_access": False, "lock_configuration": True})
+    except duckdb.Error:
+        raise UserError(f"sql: {published.name} cannot be read; run `perdure publish`, which replaces it") from None
+    with opened as connection:
         try:
             if len(connection.extract_statements(query)) != 1:
                 raise UserError("sql: one statement at a time")

@@ -41,3 +41,5 @@ tie as (
 select j.period, j.date_from, j.date_to, j.is_observed, t.person_a_key, t.person_b_key, t.active_days
 from judged as j
 left join tie as t on t.period = j.period and (t.active_days >= getvariable('tie_active_days') or t.is_mutual)
+-- where nothing is stored there is no day to speak of
+where j.date_from is not null
