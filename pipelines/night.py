@@ -76,6 +76,20 @@ def export_stage(home: Home, settings: Settings, *, output: Path | None = None) 
     return exports.export(home.published, output or home.exports, settings.disclosure())
 
 
+def report_stage(home: Home, settings: Settings, *, language: str = "en", output: Path | None = None, as_pdf: bool = False) -> Path:
+    """Write leadership's report from the published file, as one HTML page or as PDF, and return where it is."""
+    from pipelines import report  # takes a second: it draws charts
+
+    if not home.published.exists():
+        raise UserError("report: nothing is published yet; run `perdure build` and `perdure publish` first")
+    page = (output or home.path / f"report.{language}.html").with_suffix(".html")
+    text = report.render(home.published, language=language, policy=settings.disclosure(), previous=exports.last_export(home.exports))
+    page.write_text(text, encoding="utf-8")
+    if as_pdf:
+        report.pdf(page, page.with_suffix(".pdf"))
+    return page.with_suffix(".pdf") if as_pdf else page
+
+
 def retention_stage(home: Home, settings: Settings) -> dict[str, int]:
     """Delete interactions older than the retention period, in whole months; panels stay."""
     with open_warehouse(home, settings) as warehouse, warehouse.recorded("retention") as counts:

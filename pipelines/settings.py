@@ -69,7 +69,7 @@ class Privacy(_Section):
     """Disclosure control and the key."""
 
     minimum_group_size: int = Field(5, ge=5, description="Figures about fewer people than this are never exported. It can only be raised.")
-    rounding_base: int = Field(1, ge=1, le=100, description="Exported counts are rounded to a multiple of this.")
+    rounding_base: int = Field(5, ge=1, le=100, description="Exported counts are rounded to a multiple of this.")
     retention_days: int = Field(400, ge=90, description="Interactions and contacts older than this are deleted each month; panels stay.")
     key_block: str | None = Field(None, description="Name of a Prefect Secret block that holds the pseudonym key.")
 

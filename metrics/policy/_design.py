@@ -66,6 +66,15 @@ def starts(policy: pd.DataFrame) -> list[Start]:
     return found
 
 
+def people_under(weeks: pd.DataFrame, start: Start) -> int | None:
+    """How many people a policy is about: members of the teams that it names, or of the organisation, in their fullest week."""
+    named = set(start.teams) - {""}
+    teams = weeks[weeks["team"].isin(named) if named and "" not in start.teams else weeks["team"].isna()]
+    if teams.empty:
+        return None
+    return int(teams.groupby("week_start")["member_count"].sum().max())
+
+
 def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 

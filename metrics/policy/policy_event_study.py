@@ -4,6 +4,7 @@
 # grain: policy_key, outcome, block
 # column: policy_key | text | The policy.
 # column: outcome | text | meeting_hours, tie_formation, persistence or cross_team; see policy_effect.
+# column: person_count | count | People in the teams that the policy is for, in their fullest week.
 # column: block | count | Blocks of four weeks since the start; negative before it.
 # column: is_before | flag | Whether it checks the time before the start.
 # column: effect | score | The effect, in units of the outcome; before the start, the change since the block before.
@@ -32,7 +33,7 @@ from scipy import stats
 
 from metrics.panels import generator
 from metrics.parameters import Parameters
-from metrics.policy._design import OUTCOMES, blocks, starts
+from metrics.policy._design import OUTCOMES, blocks, people_under, starts
 from metrics.policy._staggered import event_study, largest
 
 DRAWS: Final = 999
@@ -40,6 +41,7 @@ SCHEMA: Final = pa.schema(
     [
         ("policy_key", pa.string()),
         ("outcome", pa.string()),
+        ("person_count", pa.int64()),
         ("block", pa.int64()),
         ("is_before", pa.bool_()),
         *((name, pa.float64()) for name in ("effect", "effect_low", "effect_high", "band_low", "band_high")),
@@ -61,6 +63,7 @@ def policy_event_study(team_week_outcome: pd.DataFrame, policy: pd.DataFrame, pa
     """
     rows: list[dict[str, Any]] = []
     for start in starts(policy):
+        person_count = people_under(team_week_outcome, start)
         for outcome, column in OUTCOMES.items():
             design = blocks(team_week_outcome, start, column) if not start.is_for_all else "too_few_teams"
             if isinstance(design, str):
@@ -76,6 +79,7 @@ def policy_event_study(team_week_outcome: pd.DataFrame, policy: pd.DataFrame, pa
                     {
                         "policy_key": start.key,
                         "outcome": outcome,
+                        "person_count": person_count,
                         "block": block,
                         "is_before": block < 0,
                         "effect": effect.value,
