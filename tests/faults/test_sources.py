@@ -1,0 +1,175 @@
+"""Nights on which a service is down, half there, changes its shape or refuses the credentials: the others go on, nothing is lost."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from worlds import tables
+
+from connectors.errors import UserError
+from connectors.sandbox import World
+from connectors.sandbox.faults import Faults
+from connectors.sandbox.sandbox import Sandbox
+from pipelines import night, sync
+from pipelines.cli import run
+from pipelines.home import Home
+from pipelines.settings import Settings
+from pipelines.sync import open_warehouse
+
+QUICK: dict[str, Any] = {"retries": 1, "backoff_seconds": 0.01}
+QUICK_GRAPH: dict[str, Any] = {"attempts": 2, "retry_seconds": 0.01, "longest_pause_seconds": 0.05, "resync_jitter_seconds": 0}
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(World(people=20, days=20, seed=5)) as served:
+        yield served
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("PERDURE_KEY", "5a" * 32)
+    for place in ("build", "publish"):
+        monkeypatch.setattr(f"pipelines.{place}.load_catalog", lambda: tables(["pair_panel"]))
+    return Home(tmp_path / "home").create()
+
+
+def settings(sandbox: Sandbox, slack: dict[str, Any] | None = None, graph: dict[str, Any] | None = None) -> Settings:
+    return Settings(
+        slack={**sandbox.slack_settings(), **QUICK, "sweep_nights": 0, **(slack or {})},  # type: ignore[arg-type]
+        microsoft365={**sandbox.graph_settings(), **QUICK_GRAPH, "calls": False, **(graph or {})},  # type: ignore[arg-type]
+    )
+
+
+def closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def stored(home: Home, source: str) -> list[tuple[Any, ...]]:
+    with open_warehouse(home, Settings()) as warehouse:
+        return warehouse.run(
+            "select interaction_key, occurred_at, medium, sender_key, participants, exclusion from raw.interaction where source = $1 order by 1",  # noqa: E501
+            [source],
+        )
+
+
+def test_a_service_that_is_down_all_night_is_named_and_read_the_next_night(
+    home: Home, sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends = sandbox.organisation.ends
+    down = settings(sandbox, slack={"base_url": f"http://127.0.0.1:{closed_port()}/api/"})
+    sync.sync_source(home, down, "microsoft365", until=ends)
+    code = run(lambda: sync.sync_source(home, down, "slack", until=ends))
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert (code, line.startswith("perdure: slack")) == (2, True)
+    night.build_stage(home, down)
+    night.publish_stage(home, down)
+    assert home.published.exists()
+    with open_warehouse(home, down) as warehouse:
+        assert ("sync slack", "failed") in warehouse.run("select command, outcome from raw.run")
+    sync.sync_source(home, settings(sandbox), "slack", until=ends)
+    clean = Home(tmp_path / "clean").create()
+    sync.sync_source(clean, settings(sandbox), "slack", until=ends)
+    assert stored(home, "slack") == stored(clean, "slack")
+
+
+@pytest.mark.parametrize("source, change", [("slack", {"token": "xoxb-revoked"}), ("microsoft365", {"client_secret": "wrong-9f3a"})])
+def test_refused_credentials_are_one_line_that_names_the_setting_and_not_the_secret(
+    home: Home, sandbox: Sandbox, source: str, change: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = settings(sandbox, slack=change) if source == "slack" else settings(sandbox, graph=change)
+    code = run(lambda: sync.sync_source(home, refused, source, until=sandbox.organisation.ends))
+    error = capsys.readouterr().err
+    (line,) = error.strip().splitlines()
+    assert (code, source in line) == (2, True)
+    assert not any(secret in line for secret in change.values())
+
+
+def test_credentials_that_expire_midway_cost_only_the_rest_of_the_night(
+    home: Home, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = sandbox.organisation.ends
+    chosen = settings(sandbox, slack={"page_size": 20})
+    count = 0
+    from connectors.slack import sync as slack_sync
+
+    whole = slack_sync.fetch
+
+    async def expiring(*arguments: Any) -> Any:
+        nonlocal count
+        async for batch in whole(*arguments):
+            yield batch
+            count += batch.stream == "messages"
+            if count == 2:
+                raise UserError("slack.token: Slack does not accept it (token_expired); put the token of your installed app in the setting")
+
+    monkeypatch.setattr("connectors.slack.fetch", expiring)
+    with pytest.raises(UserError, match="token_expired"):
+        sync.sync_source(home, chosen, "slack", until=ends)
+    monkeypatch.undo()
+    monkeypatch.setenv("PERDURE_KEY", "5a" * 32)
+    partly = len(stored(home, "slack"))
+    sync.sync_source(home, chosen, "slack", until=ends)
+    clean = Home(tmp_path / "clean").create()
+    sync.sync_source(clean, settings(sandbox), "slack", until=ends)
+    assert 0 <= partly <= len(stored(home, "slack"))
+    assert stored(home, "slack") == stored(clean, "slack")
+
+
+def test_half_a_source_is_coverage_and_not_silence(home: Home) -> None:
+    with Sandbox(World(people=20, days=20, seed=5)) as served:
+        ends = served.organisation.ends
+        whole = sync.sync_source(home, settings(served), "microsoft365", until=ends)
+    closed = range(0, 20, 2)
+    with Sandbox(World(people=20, days=20, seed=5), graph={"closed_mailboxes": frozenset(closed)}) as served:
+        half = Home(home.path / "half").create()
+        report = sync.sync_source(half, settings(served), "microsoft365", until=ends)
+    assert report.has_gaps
+    assert sum(report.missing.values()) >= 5
+    assert 0 < report.interaction_count < whole.interaction_count
+    with open_warehouse(half, Settings()) as warehouse:
+        assert warehouse.value("select count(distinct unit_key) from raw.coverage where status = 'missing' and unit_key <> 0") >= 5
+    night.build_stage(half, Settings())
+    with open_warehouse(half, Settings()) as warehouse:
+        assert warehouse.value("select count(*) from core.coverage_day where status = 'partial' and unread_unit_count > 0") > 0
+
+
+def soak(folder: Path, days: int, rate: float, seed: int) -> None:
+    """Nights with faults over a world in which time passes, against one reading of it without any."""
+    world = World(people=20, days=days, seed=seed)
+    faults = Faults(rate=rate, seed=seed)
+    home, clean = Home(folder / "home").create(), Home(folder / "clean").create()
+    options = {"slack": {"retries": 8, "late_reply_days": 30}, "graph": {"attempts": 10}}
+    with Sandbox(world, faults) as served:
+        ends: datetime = served.organisation.ends
+        for day in range(1, days + 1):
+            served.now = min(ends, ends - timedelta(days=days - day))
+            for source in ("slack", "microsoft365"):
+                sync.sync_source(home, settings(served, **options), source, until=served.now)
+        assert sum(faults.counts.values()) > days
+        # what is deleted at the source is marked here and was never seen there
+        faults.rate = 0.0
+        for source in ("slack", "microsoft365"):
+            sync.sync_source(home, settings(served, **options), source, until=served.now)
+            sync.sync_source(clean, settings(served, **options), source, until=served.now)
+    for source in ("slack", "microsoft365"):
+        nights, once = ([row for row in stored(place, source) if row[5] != "deleted"] for place in (home, clean))
+        assert nights == once, f"{source}, seed {seed}"
+
+
+def test_a_soak_of_nights_with_faults_ends_in_what_one_clean_reading_gives(home: Home, tmp_path: Path) -> None:
+    soak(tmp_path, days=6, rate=0.1, seed=11)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_soak_of_sixty_nights(home: Home, tmp_path: Path, seed: int) -> None:
+    soak(tmp_path, days=60, rate=0.1, seed=seed)
