@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from connectors.errors import UserError
+from pipelines.audit import record
 from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.progress import reporting
@@ -63,16 +64,18 @@ SourceArgument = Annotated[Service | None, typer.Argument(help="Only this one; b
 SinceOption = Annotated[datetime | None, typer.Option("--since", formats=["%Y-%m-%d"], help="Read nothing older (UTC).")]
 UntilOption = Annotated[datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Read nothing newer (UTC); by default now.")]
 
-_global: dict[str, Any] = {"home": None, "quiet": False}
+_global: dict[str, Any] = {"home": None, "quiet": False, "command": None, "found": None}
 
 
 @app.callback()
-def _options(home: HomeOption = None, quiet: QuietOption = False) -> None:
-    _global.update(home=home, quiet=quiet)
+def _options(context: typer.Context, home: HomeOption = None, quiet: QuietOption = False) -> None:
+    _global.update(home=home, quiet=quiet, command=context.invoked_subcommand)
 
 
 def _home(given: Path | None) -> Home:
-    return Home.find(given or _global["home"])
+    found = Home.find(given or _global["home"])
+    _global["found"] = found
+    return found
 
 
 def _quiet(given: bool) -> bool:
@@ -454,6 +457,15 @@ def run(command: Callable[[], Any]) -> int:
     """Run a command and return its exit code: a user's error becomes one line, anything else a traceback without values."""
     # everything perdure writes is for its owner alone
     os.umask(0o077)
+    _global.update(command=None, found=None)
+    began = datetime.now(UTC)
+    code = _exit_code(command)
+    if isinstance(_global["found"], Home):
+        record(_global["found"], _global["command"], began, code)
+    return code
+
+
+def _exit_code(command: Callable[[], Any]) -> int:
     try:
         command()
     except SystemExit as ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -169,3 +170,16 @@ def test_status_says_what_happened_and_what_the_next_night_will_do(home: Home, p
     out = perdure("status")[1]
     assert "1 days changed since the last" in out
     assert "killed, or still running" in " ".join(out.split())
+
+
+def test_who_ran_what_is_recorded_without_arguments_and_names(home: Home, perdure: Perdure) -> None:
+    secret = "ann@firm.example"
+    for words in (("status",), ("sql", f"select '{secret}'"), ("about", secret), ("forget", secret)):
+        perdure(*words)
+    path = home.logs / "audit.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [(row["command"], row["exit_code"]) for row in rows] == [("status", 0), ("sql", 0), ("about", 0), ("forget", 2)]
+    assert {row["user_number"] for row in rows} == {os.getuid()}
+    assert set(rows[0]) == {"command", "user_number", "began_at", "ended_at", "exit_code"}
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert secret not in path.read_text(encoding="utf-8")
