@@ -7,29 +7,22 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from connectors.errors import UserError
 from pipelines.audit import record
-from pipelines.faults import explained
+from pipelines.exit_codes import DONE_WITH_GAPS, USER_ERROR, exit_code
 from pipelines.home import Home
 from pipelines.progress import reporting
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
-
-
-DONE: Final = 0
-BUG: Final = 1
-USER_ERROR: Final = 2
-DONE_WITH_GAPS: Final = 3
 
 
 class Service(StrEnum):
@@ -459,37 +452,10 @@ def run(command: Callable[[], Any]) -> int:
     os.umask(0o077)
     _global.update(command=None, found=None)
     began = datetime.now(UTC)
-    code = _exit_code(command)
+    code = exit_code(command)
     if isinstance(_global["found"], Home):
         record(_global["found"], _global["command"], began, code)
     return code
-
-
-def _exit_code(command: Callable[[], Any]) -> int:
-    try:
-        command()
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else BUG
-    except UserError as error:
-        sys.stderr.write(f"perdure: {error}\n")
-        return USER_ERROR
-    except KeyboardInterrupt:
-        sys.stderr.write("perdure: interrupted; nothing is lost, run it again to go on\n")
-        return 130
-    except Exception as error:
-        if os.environ.get("PERDURE_DEBUG") != "1" and (said := explained(error)) is not None:
-            sys.stderr.write(f"perdure: {said}\n")
-            return USER_ERROR
-        # an exception's message may quote a value that was being read, and content must never reach a terminal or a log
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        shown = (
-            f": {error}"
-            if os.environ.get("PERDURE_DEBUG") == "1"
-            else " (its message may hold data and is withheld; PERDURE_DEBUG=1 shows it)"
-        )
-        sys.stderr.write(f"{frames}perdure: a bug, {type(error).__name__}{shown}\n")
-        return BUG
-    return DONE
 
 
 def main() -> None:
