@@ -159,9 +159,15 @@ def soak(folder: Path, days: int, rate: float, seed: int) -> None:
         for source in ("slack", "microsoft365"):
             sync.sync_source(home, settings(served, **options), source, until=served.now)
             sync.sync_source(clean, settings(served, **options), source, until=served.now)
-    for source in ("slack", "microsoft365"):
-        nights, once = ([row for row in stored(place, source) if row[5] != "deleted"] for place in (home, clean))
-        assert nights == once, f"{source}, seed {seed}"
+    # an alias that the directory learns later leaves mail under the address's own account; it is the same person in core
+    for place in (home, clean):
+        night.build_stage(place, Settings())
+    assert contacts(home) == contacts(clean), f"seed {seed}"
+
+
+def contacts(home: Home) -> list[tuple[Any, ...]]:
+    with open_warehouse(home, Settings()) as warehouse:
+        return warehouse.run("select occurred_at, medium, from_key, to_key, evidence, weight, minutes from core.contact order by all")
 
 
 def test_a_soak_of_nights_with_faults_ends_in_what_one_clean_reading_gives(home: Home, tmp_path: Path) -> None:
