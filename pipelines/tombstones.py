@@ -163,10 +163,10 @@ class Tombstones:
                 if not self.covers(name) and not (isinstance(value, list) and value and isinstance(value[0], str) and self.covers(value[0]))
             }
         if isinstance(held, list):
-            # a list of one kind of thing is a set of people; in a mixed one each place has a meaning and must stay
-            is_set = len({type(part) for part in held}) == 1
-            parts = [None if isinstance(part, int | str) and self.covers(part) else self._scrub(part) for part in held]
-            return [part for part in parts if part is not None] if is_set else parts
+            # a list of numbers, or of texts, is a set of people; in a mixed one each place has a meaning and must stay
+            if {type(part) for part in held} in ({int}, {str}):
+                return [part for part in held if not self.covers(part)]
+            return [None if isinstance(part, int | str) and self.covers(part) else self._scrub(part) for part in held]
         return held
 
     # -- what is stored -------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from connectors.opted_out import OptedOut, tombstone
 from connectors.pseudonyms import Pseudonymiser
 from connectors.records import Batch
 from connectors.records import table as records
+from connectors.sandbox import World
+from connectors.sandbox.sandbox import Sandbox
 from pipelines import cli, night, privacy, sync
 from pipelines.catalog import load_catalog
 from pipelines.cli import app, run
@@ -339,3 +341,49 @@ def test_connectors_are_told_whom_to_leave_out(home: Home, monkeypatch: pytest.M
     monkeypatch.setattr("pipelines.sync._connector", lambda _: Connector)
     sync.sync_source(home, settings, "slack")
     assert {"7", tombstone(P.person_id(ANN) or ""), tombstone(str(ANN_ACCOUNT))} <= told[0]
+
+
+def test_both_services_read_on_without_a_forgotten_person(few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year's reading, the erasure, and nights after it: no row, no byte and no cursor holds any of the person's keys."""
+    monkeypatch.setenv("PERDURE_KEY", SECRET.hex())
+    home = Home(tmp_path / "home").create()
+    with Sandbox(World(people=15, days=30, seed=2)) as served:
+        ends = served.organisation.ends
+        settings = Settings(
+            slack=served.slack_settings(),  # type: ignore[arg-type]
+            microsoft365={**served.graph_settings(), "retry_seconds": 0.01},  # type: ignore[arg-type]
+        )
+        served.now = ends - timedelta(days=6)
+        for source in ("slack", "microsoft365"):
+            sync.sync_source(home, settings, source, until=served.now)
+        with open_warehouse(home, settings) as warehouse:
+            # whoever is in most interactions of Slack and in the other directory too
+            ((key, person_id),) = warehouse.run(
+                "select a.account_key, a.person_id from raw.account as a join raw.interaction as i on i.sender_key = a.account_key "
+                "where a.source = 'slack' and a.person_id in (select person_id from raw.account where source = 'microsoft365') "
+                "group by all order by count(*) desc, 1 limit 1"
+            )
+            who = privacy.identify(warehouse, P, person_id)
+        needles = privacy.traces([*who.account_keys, *(person_key(name) for name in who.person_ids)], who.person_ids)
+        done = privacy.forget(home, settings, person_id)
+        assert done.accounts >= 2
+        for day in (3, 0):
+            served.now = ends - timedelta(days=day)
+            for source in ("slack", "microsoft365"):
+                sync.sync_source(home, settings, source, until=served.now)
+    night.build_stage(home, settings)
+    night.publish_stage(home, settings)
+    with open_warehouse(home, settings) as warehouse:
+        assert (
+            warehouse.value(
+                "select count(*) from raw.interaction where occurred_at > $1", [(ends - timedelta(days=3)).replace(tzinfo=None)]
+            )
+            > 0
+        )
+        assert warehouse.value("select count(*) from raw.interaction where exclusion = 'opted_out'") > 0
+        for _, name, value in warehouse.run("select source, name, value from raw.cursor"):
+            assert str(key) not in name + value, name.partition(":")[0]
+            assert person_id not in name + value, name.partition(":")[0]
+    for path in home.path.rglob("*"):
+        if path.is_file():
+            assert not any(needle in path.read_bytes() for needle in needles), path.name
