@@ -211,7 +211,7 @@ def _placed(ties: Ties, roster: Roster, rng: np.random.Generator) -> Ties:
 
 
 def _rates(world: World, count: int, rng: np.random.Generator) -> Floats:
-    floor = 0.5 * world.contact_rate
+    floor = 0.7 * world.contact_rate
     spread = world.contact_spread * world.contact_rate
     if spread <= 0:
         return np.full(count, world.contact_rate)

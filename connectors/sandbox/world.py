@@ -82,7 +82,7 @@ class World:
         affinity_share: Of those that cross teams, the share that comes from an affinity group.
         manager_share: Of begun ties within the organisation, the share that goes to one's manager.
         contact_rate: Days of contact a week of an average tie.
-        contact_spread: Coefficient of variation of that rate between ties (gamma, above a floor of half the mean).
+        contact_spread: Coefficient of variation of that rate between ties (gamma, above a floor of 0.7 times the mean).
         burst: Mean number of messages on a day of contact beyond those that have to be.
         noise_share: Chance meetings of two who have no tie, per day of contact of ties.
         noise_message_share: Single unanswered messages between two who have no tie, per day of contact of ties. Any such lowers
