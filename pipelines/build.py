@@ -117,12 +117,12 @@ class _Build:
         warehouse = self.warehouse
         last = warehouse.value(
             f"select case when count(*) > 0 then least(max({local_date('occurred_at')}), current_date) end from raw.interaction",
-            {"time_zone": self.parameters.time_zone},  # type: ignore[arg-type]
+            {"time_zone": self.parameters.time_zone},
         )
         if as_of is not None and last is not None:
             first = warehouse.value(
                 f"select min({local_date('occurred_at')}) from raw.interaction",
-                {"time_zone": self.parameters.time_zone},  # type: ignore[arg-type]
+                {"time_zone": self.parameters.time_zone},
             )
             if as_of < first:
                 raise UserError(f"--as-of {as_of}: nothing is stored before {first}; choose a day between {first} and {last}")
@@ -184,7 +184,7 @@ class _Build:
         self.warehouse.run(
             f"insert into raw.touched_day select distinct {local_date('occurred_at')} as date from raw.interaction "
             f"where {local_date('occurred_at')} not in (select date from raw.touched_day)",
-            {"time_zone": self.parameters.time_zone},  # type: ignore[arg-type]
+            {"time_zone": self.parameters.time_zone},
         )
         for spec in self.day_tables:
             if self._exists(spec):
@@ -260,7 +260,7 @@ class _Build:
         self.warehouse.run(
             f"insert into raw.touched_day select distinct {local_date('occurred_at')} as date from ({times}) as t "
             f"where {local_date('occurred_at')} not in (select date from raw.touched_day)",
-            {"time_zone": self.parameters.time_zone},  # type: ignore[arg-type]
+            {"time_zone": self.parameters.time_zone},
         )
 
     def _build_days(self) -> None:
@@ -301,7 +301,7 @@ class _Build:
             "select d.date, count(i.date) from raw.touched_day as d "
             f"left join (select {local_date('occurred_at')} as date from raw.interaction "
             "where occurred_at >= $low and occurred_at < $high) as i on i.date = d.date group by d.date order by d.date",
-            {  # type: ignore[arg-type]
+            {
                 "time_zone": self.parameters.time_zone,
                 "low": datetime.combine(first, datetime.min.time()) - timedelta(days=1),
                 "high": datetime.combine(last, datetime.min.time()) + timedelta(days=2),

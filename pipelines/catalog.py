@@ -13,7 +13,7 @@ import graphlib
 import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -301,5 +301,4 @@ def _with_reads(spec: TableSpec, by_name: Mapping[str, str]) -> TableSpec:
                 raise CatalogError(f"{spec.path}: reads {read}, which is no table (write core.x or metrics.x)")
         if spec.schema == "metrics" and any(read.startswith("raw.") for read in reads):
             raise CatalogError(f"{spec.path}: a metric reads core and metrics tables, never raw")
-    fields = {name: getattr(spec, name) for name in spec.__dataclass_fields__}
-    return TableSpec(**{**fields, "reads": reads})
+    return replace(spec, reads=reads)

@@ -92,11 +92,11 @@ class Warehouse:
 
     # -- plain access -------------------------------------------------------------------------------------------------
 
-    def run(self, sql: str, parameters: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
+    def run(self, sql: str, parameters: Sequence[object] | Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         """Execute one statement and return all its rows (an open result would block the next statement)."""
         return self.connection.execute(sql, parameters).fetchall()
 
-    def value(self, sql: str, parameters: Sequence[object] | None = None) -> Any:
+    def value(self, sql: str, parameters: Sequence[object] | Mapping[str, object] | None = None) -> Any:
         """Return the first column of the first row, or None where there is no row."""
         rows = self.run(sql, parameters)
         return rows[0][0] if rows else None
@@ -341,7 +341,7 @@ class Warehouse:
         self.run(
             f"insert into raw.touched_day select distinct {local_date('touched_at')} as date from ({changes}) as c "
             f"where touched_at is not null and {local_date('touched_at')} not in (select date from raw.touched_day)",
-            {"time_zone": self.time_zone},  # type: ignore[arg-type]
+            {"time_zone": self.time_zone},
         )
         self.run(
             f"insert into raw.touched_thread select distinct thread_key from ({changes}) as c "

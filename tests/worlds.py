@@ -101,13 +101,13 @@ def tables(only: Iterable[str] | None = None) -> dict[str, TableSpec]:
     catalog = load_catalog()
     if only is None:
         return catalog
-    wanted = [f"metrics.{name}" for name in only] + [name for name, spec in catalog.items() if spec.schema == "core"]
-    kept: set[str] = set()
-    while wanted:
-        name = wanted.pop()
-        if name in catalog and name not in kept:
+    kept = {name for name, spec in catalog.items() if spec.schema == "core"}
+    waiting = [f"metrics.{name}" for name in only]
+    while waiting:
+        name = waiting.pop()
+        if name not in kept:
             kept.add(name)
-            wanted += catalog[name].reads
+            waiting += [read for read in catalog[name].reads if read in catalog]
     return {name: spec for name, spec in catalog.items() if name in kept}
 
 
