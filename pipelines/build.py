@@ -26,6 +26,7 @@ from connectors.errors import UserError
 from metrics.parameters import Parameters
 from pipelines.catalog import TableSpec, load_catalog
 from pipelines.declarations import Declarations
+from pipelines.engines import Engine, in_waves
 from pipelines.warehouse import Warehouse, local_date
 
 CHUNK_INTERACTIONS: Final = 4_000_000
@@ -71,6 +72,7 @@ def build(
     as_of: date | None = None,
     progress: Progress | None = None,
     catalog: Mapping[str, TableSpec] | None = None,
+    engine: Engine | None = None,
 ) -> BuildReport:
     """Bring core tables and metrics up to date with what is stored.
 
@@ -81,12 +83,13 @@ def build(
         as_of: The last day to speak of; by default the last day on which anything was stored, not later than today.
         progress: Called with what is being done, how much of it is done and how much there is.
         catalog: The tables to build; by default all that the package holds.
+        engine: What computes the tables that can be partitioned; by default the warehouse itself.
 
     Raises:
         CheckFailedError: If a table breaks its own checks.
         BuildError: If a table cannot be computed.
     """
-    return _Build(warehouse, parameters, declarations or Declarations(), progress or _silent, catalog or load_catalog()).run(as_of)
+    return _Build(warehouse, parameters, declarations or Declarations(), progress or _silent, catalog or load_catalog(), engine).run(as_of)
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -95,13 +98,21 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 class _Build:
     def __init__(
-        self, warehouse: Warehouse, parameters: Parameters, declarations: Declarations, progress: Progress, catalog: Mapping[str, TableSpec]
+        self,
+        warehouse: Warehouse,
+        parameters: Parameters,
+        declarations: Declarations,
+        progress: Progress,
+        catalog: Mapping[str, TableSpec],
+        engine: Engine | None,
     ) -> None:
         self.warehouse = warehouse
         self.parameters = parameters
         self.declarations = declarations
         self.progress = progress
         self.catalog = catalog
+        self.engine = engine
+        self.computed: dict[str, str] = {}
         self.report = BuildReport()
         by_day = {name for name, spec in catalog.items() if spec.rebuild == "day"}
         after_days: set[str] = set()
@@ -111,7 +122,7 @@ class _Build:
         self.day_tables = [spec for name, spec in catalog.items() if name in by_day]
         self.reference_tables = [spec for name, spec in catalog.items() if spec.schema == "core" and name not in after_days]
         self.calendar_tables = [spec for name, spec in catalog.items() if spec.schema == "core" and name in after_days - by_day]
-        self.metric_tables = [spec for spec in catalog.values() if spec.schema == "metrics"]
+        self.metric_tables = in_waves([spec for spec in catalog.values() if spec.schema == "metrics"])
 
     def run(self, as_of: date | None) -> BuildReport:
         warehouse = self.warehouse
@@ -270,15 +281,13 @@ class _Build:
         volumes = self._touched_volumes()
         chunks = _chunks(volumes, CHUNK_INTERACTIONS)
         self.report.touched_day_count = len(volumes)
+        if self.engine is not None and volumes:
+            self._choose_days([day for day, _ in volumes])
+            self._compute(self.day_tables)
         for number, chunk in enumerate(chunks):
             self.progress("days", number, len(chunks))
             with warehouse.transaction():
-                self._set("touched_first", chunk[0])
-                self._set("touched_last", chunk[-1])
-                # a local day lies within a day of the same UTC day on either side
-                self._set("touched_from", datetime.combine(chunk[0], datetime.min.time()) - timedelta(days=1))
-                self._set("touched_to", datetime.combine(chunk[-1], datetime.min.time()) + timedelta(days=2))
-                warehouse.run("create or replace temp table touched_day as select unnest($1::date[]) as date", [chunk])
+                self._choose_days(chunk)
                 for spec in self.day_tables:
                     warehouse.run(f"delete from {spec.full_name} where date in (select date from touched_day)")
                     self._insert(spec)
@@ -291,6 +300,15 @@ class _Build:
         self.progress("days", len(chunks), len(chunks))
         for spec in self.day_tables:
             self._count(spec)
+
+    def _choose_days(self, days: Sequence[date]) -> None:
+        """Tell the SQL for which days rows are to be computed."""
+        self._set("touched_first", days[0])
+        self._set("touched_last", days[-1])
+        # a local day lies within a day of the same UTC day on either side
+        self._set("touched_from", datetime.combine(days[0], datetime.min.time()) - timedelta(days=1))
+        self._set("touched_to", datetime.combine(days[-1], datetime.min.time()) + timedelta(days=2))
+        self.warehouse.run("create or replace temp table touched_day as select unnest($1::date[]) as date", [days])
 
     def _touched_volumes(self) -> list[tuple[date, int]]:
         """Touched days in order, each with how many interactions it holds now."""
@@ -323,9 +341,20 @@ class _Build:
         self.report.touched_panel_count = warehouse.value("select count(*) from touched_panel")
         for number, spec in enumerate(self.metric_tables):
             self.progress(spec.full_name, number, len(self.metric_tables))
+            if self.engine is not None and spec.partition and spec.full_name not in self.computed:
+                self._compute([other for other in self.metric_tables if other.partition])
             with warehouse.transaction():
                 self._build_table(spec)
         self.progress("metrics", len(self.metric_tables), len(self.metric_tables))
+
+    def _compute(self, specs: Sequence[TableSpec]) -> None:
+        """Have the engine compute tables; what it returns stands for their own statements when they are inserted."""
+        assert self.engine is not None  # noqa: S101
+        self.progress(f"{len(specs)} tables, in parts", 0, 1)
+        found = self.engine.compute(self.warehouse, self.catalog, specs)
+        for spec in specs:
+            of_chunk = " where date in (select date from touched_day)" if spec.rebuild == "day" else ""
+            self.computed[spec.full_name] = f"select * from ({found[spec.full_name]}) as part{of_chunk}"
 
     # -- one table ----------------------------------------------------------------------------------------------------
 
@@ -374,8 +403,9 @@ class _Build:
             if spec.is_python:
                 self._insert_computed(spec)
             else:
-                self._verify_columns(spec, [row[0] for row in self.warehouse.run(f"describe {spec.body}")])
-                self.warehouse.run(f"insert into {spec.full_name} select {_casts(spec)} from ({spec.body}\n) as built")
+                body = self.computed.get(spec.full_name, spec.body)
+                self._verify_columns(spec, [row[0] for row in self.warehouse.run(f"describe {body}")])
+                self.warehouse.run(f"insert into {spec.full_name} select {_casts(spec)} from ({body}\n) as built")
         except duckdb.Error as error:
             raise BuildError(f"{spec.path}: {error}\nin the statement of {spec.full_name}") from error
 

@@ -48,9 +48,15 @@ UNIT_TYPES: Final[Mapping[str, str]] = {
 }
 """The units a column may have, and the DuckDB type each is stored as: documentation that decides the type cannot drift."""
 
-_ONE: Final = ("description", "question", "grain", "restricted", "rebuild")
+_ONE: Final = ("description", "question", "grain", "restricted", "rebuild", "partition")
 _MANY: Final = ("column", "unique", "not_null", "assert", "caveat", "reference")
 _REBUILDS: Final = ("full", "panel", "day")
+PARTITIONS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "thread": (("source", "thread_key", "interaction_key"), ("interaction_key", "from_key", "to_key")),
+    "pair": (("person_a_key", "person_b_key"), ("from_key", "to_key")),
+}
+"""By what a table can be cut into parts that are computed apart, and the columns of which a table that is cut so has some."""
+
 SUPPLIED: Final = frozenset({"parameters", "touched_panel", "touched_day"})
 """What the build hands to a table beside other tables."""
 
@@ -93,6 +99,7 @@ class TableSpec:
     references: tuple[str, ...] = ()
     is_restricted: bool = False
     rebuild: str = "full"
+    partition: str = ""
     reads: frozenset[str] = field(default_factory=frozenset)
 
     @property
@@ -209,10 +216,15 @@ def read_spec(path: Path) -> TableSpec:
         raise CatalogError(f"{path}: a column is documented twice")
     restricted = header.get("restricted", ["no"])[0]
     rebuild = header.get("rebuild", ["full"])[0]
+    partition = header.get("partition", [""])[0]
     if restricted not in ("yes", "no"):
         raise CatalogError(f"{path}: restricted is yes or no")
     if rebuild not in _REBUILDS:
         raise CatalogError(f"{path}: rebuild is one of {', '.join(_REBUILDS)}")
+    if partition and (partition not in PARTITIONS or path.suffix != ".sql"):
+        raise CatalogError(f"{path}: partition is one of {', '.join(PARTITIONS)}, and of a table in SQL")
+    if partition and not any(set(keys) <= set(names) for keys in PARTITIONS[partition]):
+        raise CatalogError(f"{path}: a table partitioned by {partition} has the columns {' or '.join(map(str, PARTITIONS[partition]))}")
     if rebuild == "panel" and not {"panel_kind", "panel_start"} <= set(names):
         raise CatalogError(f"{path}: a table rebuilt by panel has the columns panel_kind and panel_start")
     if rebuild == "day" and "date" not in names:
@@ -234,6 +246,7 @@ def read_spec(path: Path) -> TableSpec:
         references=tuple(header.get("reference", [])),
         is_restricted=restricted == "yes",
         rebuild=rebuild,
+        partition=partition,
     )
     mentioned = {*spec.grain, *spec.not_null, *(name for group in spec.unique for name in group)}
     if unknown := mentioned - set(names):

@@ -24,6 +24,7 @@
 -- reference: Newman (2001), Scientific collaboration networks II, Phys. Rev. E 64, 016132: weight 1/(n-1).
 -- restricted: yes
 -- rebuild: day
+-- partition: thread
 with kept as (
     select i.source, i.interaction_key, i.date, i.occurred_at, i.medium, i.thread_key, i.sender_key, i.minutes, i.space_key
     from core.interaction as i

@@ -29,6 +29,7 @@
 -- reference: Krings, Karsai, Bernhardsson, Blondel, Saramaki (2012), Effects of time window size and placement, EPJ Data Science 1, 4.
 -- restricted: yes
 -- rebuild: panel
+-- partition: pair
 with panel_day as (
     -- joined by day, which is a hash join; by bounds it would be a join of inequalities
     select panel_kind, panel_start, unnest(generate_series(panel_start, panel_end - 1, interval 1 day))::date as date
