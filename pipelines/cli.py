@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,19 +16,13 @@ import typer
 
 from connectors.errors import UserError
 from pipelines.audit import record
+from pipelines.cli_options import AddressArgument, DayOption, Engine, HomeOption, QuietOption, SinceOption, SourceArgument, UntilOption
 from pipelines.exit_codes import DONE_WITH_GAPS, USER_ERROR, exit_code
 from pipelines.home import Home
 from pipelines.progress import reporting
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
-
-
-class Service(StrEnum):
-    """The services that can be read."""
-
-    slack = "slack"
-    microsoft365 = "microsoft365"
 
 
 app = typer.Typer(
@@ -45,17 +38,6 @@ importing = typer.Typer(
     no_args_is_help=True, help="Import a file of interactions.", epilog="Example: perdure import slack-export export.zip"
 )
 app.add_typer(importing, name="import")
-
-HomeOption = Annotated[
-    Path | None,
-    typer.Option("--home", help="Folder of the warehouse, key, settings and exports. [env: PERDURE_HOME]", show_default="perdure-home"),
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-DayOption = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The last day that figures speak of.")]
-
-SourceArgument = Annotated[Service | None, typer.Argument(help="Only this one; by default all that are configured.")]
-SinceOption = Annotated[datetime | None, typer.Option("--since", formats=["%Y-%m-%d"], help="Read nothing older (UTC).")]
-UntilOption = Annotated[datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Read nothing newer (UTC); by default now.")]
 
 _global: dict[str, Any] = {"home": None, "quiet": False, "command": None, "found": None}
 
@@ -207,13 +189,22 @@ def backfill(
 
 
 @app.command(epilog="Example: perdure build --as-of 2026-09-30")
-def build(as_of: DayOption = None, home: HomeOption = None, quiet: QuietOption = False) -> None:
+def build(
+    as_of: DayOption = None,
+    engine: Annotated[Engine | None, typer.Option(help="Where the heavy path runs; by default as settings say.")] = None,
+    master: Annotated[str | None, typer.Option(help="Spark's master: local[4], yarn, k8s://...; by default as settings say.")] = None,
+    conf: Annotated[list[str] | None, typer.Option(help="A setting of Spark, as name=value; may be given often.")] = None,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
     """Bring core tables and metrics up to date with what is stored; each table's own checks included."""
     from pipelines import night
+    from pipelines.engines import chosen
 
     opened = _opened(home)
+    settings = chosen(opened[1], engine, master, conf)
     with reporting(quiet=_quiet(quiet)):
-        report = night.build_stage(*opened, as_of=_day(as_of))
+        report = night.build_stage(opened[0], settings, as_of=_day(as_of))
     if report.is_unchanged:
         typer.echo(f"Nothing changed; figures are as of {report.as_of}.")
     else:
@@ -235,19 +226,42 @@ def publish(home: HomeOption = None, quiet: QuietOption = False) -> None:
     typer.echo(f"Published {done.table_count} tables, {done.byte_count / 1e6:.1f} MB: {done.path}")
 
 
-@app.command(epilog="Example: perdure export --output /srv/share/perdure")
+exporting = typer.Typer(invoke_without_command=True, epilog="Example: perdure export --output /srv/share/perdure")
+app.add_typer(exporting, name="export")
+
+
+@exporting.callback()
 def export(
+    context: typer.Context,
     output: Annotated[Path | None, typer.Option(help="Where to write; by default `exports` in the home.")] = None,
     home: HomeOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Write leadership's export from the published file: Parquet, CSV and XLSX, through disclosure control."""
+    if context.invoked_subcommand is not None:
+        _global.update(home=home or _global["home"], quiet=_quiet(quiet), command=f"export {context.invoked_subcommand}")
+        return
     from pipelines import night
 
     opened = _opened(home)
     with reporting(quiet=_quiet(quiet)):
         done = night.export_stage(*opened, output=output)
     typer.echo(f"Exported {done.table_count} tables ({done.suppressed_cell_count} cells withheld): {done.folder}")
+
+
+@exporting.command("facts", epilog="Example: perdure export facts --output /srv/lake/perdure-facts")
+def export_facts(
+    output: Annotated[Path | None, typer.Option(help="The folder, replaced as a whole; by default `facts` in the home.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Write what figures are made of, person-level and pseudonymous, as Parquet by month for Spark, DuckDB, polars. Not for leadership."""
+    from pipelines import facts
+
+    done = facts.export_facts(_home(home).require(), output)
+    typer.echo(f"Wrote {len(done.rows)} tables, {sum(done.rows.values()):,} rows, {done.byte_count / 1e6:.1f} MB: {done.folder}")
+    if not done.has_messages:
+        typer.echo("interaction and contact were left out: settings say publish.messages = false.")
+    typer.echo("Person-level: it may lie only where the private warehouse may; its README.md says who may read it.", err=True)
 
 
 @app.command(epilog="Example: perdure report --lang fr --pdf")
@@ -332,11 +346,6 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         typer.echo(found.as_json())
     else:
         print_status(found)
-
-
-AddressArgument = Annotated[
-    str, typer.Argument(help="An e-mail address, or a person_id; - reads it from standard input, so that it stands in no shell history.")
-]
 
 
 @app.command(epilog="Example: perdure about ann@example.org")

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Protocol
 
+from pydantic import ValidationError
+
+from connectors.errors import UserError
 from pipelines.catalog import TableSpec
+from pipelines.home import Home
+from pipelines.settings import BuildSettings, Settings
 from pipelines.warehouse import Warehouse
 
 
@@ -24,3 +31,41 @@ def in_waves(specs: Sequence[TableSpec]) -> list[TableSpec]:
         if spec.full_name not in parts and spec.reads & (parts | after):
             after.add(spec.full_name)
     return sorted(specs, key=lambda spec: 2 if spec.full_name in after else 1 if spec.full_name in parts else 0)
+
+
+def chosen(settings: Settings, engine: str | None, master: str | None, conf: Sequence[str] | None) -> Settings:
+    """Return settings in which the engine is the one that the command line names."""
+    given = {"engine": engine, "master": master, "conf": tuple(conf) if conf else None}
+    build = settings.build.model_dump() | {name: value for name, value in given.items() if value is not None}
+    try:
+        return settings.model_copy(update={"build": BuildSettings.model_validate(build)})
+    except ValidationError:
+        raise UserError("--conf: each is written name=value, such as spark.executor.memory=8g") from None
+
+
+def require_engine(wanted: BuildSettings) -> None:
+    """Make sure that the chosen engine can run here.
+
+    Raises:
+        UserError: If it cannot; the message says what is missing.
+    """
+    if wanted.engine == "spark":
+        from pipelines import spark
+
+        spark.require()
+
+
+def opened_engine(home: Home, wanted: BuildSettings) -> AbstractContextManager[Engine | None]:
+    """Return the chosen engine, to be closed after the build; None where the warehouse computes everything itself.
+
+    Raises:
+        UserError: If it cannot run here.
+    """
+    require_engine(wanted)
+    if wanted.engine == "duckdb":
+        return nullcontext()
+    from pipelines import spark
+
+    exchange = Path(wanted.exchange) / f"perdure-{home.path.name}" if wanted.exchange else home.exchange
+    conf = {name.strip(): value for name, _, value in (line.partition("=") for line in wanted.conf)}
+    return spark.SparkEngine(exchange, master=wanted.master, conf=conf)

@@ -19,6 +19,7 @@ from prefect.logging import get_run_logger
 
 from connectors.errors import UserError
 from pipelines import night, sync
+from pipelines.engines import require_engine
 from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.settings import Settings, load_settings
@@ -159,6 +160,7 @@ def nightly(home: str | None = None, export: bool | None = None) -> dict[str, An
     """
     place, settings = _open(home)
     path = str(place.path)
+    require_engine(settings.build)  # before anything is read, not after
     logger = get_run_logger()
     if late := _lateness(place):
         logger.warning("the last night ended %s ago; this one catches up", late)

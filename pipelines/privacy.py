@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import mmap
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from connectors.errors import UserError
 from connectors.pseudonyms import Pseudonymiser, normalise_address
-from pipelines import night
+from pipelines import facts, night
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
 from pipelines.settings import Settings
@@ -56,6 +57,7 @@ class Forgotten:
         rebuilt_days: How many days were computed again.
         searched: Files in which no trace was found afterwards, in tables or bytes.
         removed: Leftovers of killed runs that were removed.
+        facts: Folders of facts that were written anew, or removed where nothing is published.
         exports: Exports, which hold no person and stay.
         unmanaged: Files in the home that perdure did not write: look through them yourself.
     """
@@ -65,6 +67,7 @@ class Forgotten:
     rebuilt_days: int = 0
     searched: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    facts: list[str] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
     unmanaged: list[str] = field(default_factory=list)
 
@@ -224,6 +227,7 @@ def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
     done.removed = _remove_leftovers(home)
     if was_published:
         night.publish_stage(home, settings)
+    done.facts = facts.renew(home)
     done.searched = _searched(home, settings, who, people)
     done.exports, done.unmanaged = _other_files(home)
     return done
@@ -235,6 +239,9 @@ def _remove_leftovers(home: Home) -> list[str]:
     for path in sorted(home.path.iterdir()):
         if path.name.endswith((".next", ".next.wal", ".compact", ".compact.wal")) and path.is_file():
             path.unlink()
+            found.append(path.name)
+        elif path in (home.exchange, *(home.path / f".{home.facts.name}.{end}" for end in ("next", "old"))):
+            shutil.rmtree(path)
             found.append(path.name)
         elif path.name.endswith(".duckdb.tmp") and path.is_dir():
             for part in path.iterdir():
@@ -278,5 +285,5 @@ def _other_files(home: Home) -> tuple[list[str], list[str]]:
     exports = (
         [path.name for path in sorted(home.exports.iterdir()) if path.is_dir() and not path.is_symlink()] if home.exports.is_dir() else []
     )
-    managed = {*_MANAGED, home.exports.name, home.logs.name, home.prefect.name}
+    managed = {*_MANAGED, home.exports.name, home.facts.name, home.facts_list.name, home.logs.name, home.prefect.name}
     return exports, [path.name for path in sorted(home.path.iterdir()) if path.name not in managed]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from connectors.errors import UserError
@@ -88,6 +88,30 @@ class WarehouseSettings(_Section):
     memory_limit: str | None = Field(None, description="DuckDB's memory limit, such as 4GB; by default four fifths of the machine.")
 
 
+class BuildSettings(_Section):
+    """What computes the tables."""
+
+    engine: Literal["duckdb", "spark"] = Field(
+        "duckdb",
+        description="duckdb: this machine. spark: the heavy path on Apache Spark, for whom one machine is too small.",
+    )
+    master: str | None = Field(
+        None,
+        description="Spark's master, such as local[4], yarn or k8s://...; by default what spark-submit says, else this machine.",
+    )
+    conf: tuple[str, ...] = Field((), description="Further settings of Spark, each as name=value.")
+    exchange: str | None = Field(
+        None, description="Folder that this machine and every executor see under the same path; by default exchange in the home."
+    )
+
+    @field_validator("conf")
+    @classmethod
+    def _pairs(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if not all("=" in line.strip("=") for line in given):
+            raise ValueError("each is written name=value")
+        return given
+
+
 class Nightly(_Section):
     """The nightly flow."""
 
@@ -112,6 +136,7 @@ class Settings(BaseSettings):
     privacy: Privacy = Field(Privacy(), description="Disclosure control and the key.")
     publish: Publish = Field(Publish(), description="What analysts get.")
     warehouse: WarehouseSettings = Field(WarehouseSettings(), description="The private file.")
+    build: BuildSettings = Field(BuildSettings(), description="What computes the tables.")
     nightly: Nightly = Field(Nightly(), description="The nightly flow.")
 
     @classmethod

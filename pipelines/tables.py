@@ -100,6 +100,7 @@ def print_forgotten(done: Forgotten, *, as_json: bool) -> None:
     console.print(f"No trace found in: {', '.join(done.searched)}", highlight=False)
     for title, names in (
         ("Leftovers of killed runs removed", done.removed),
+        ("Facts written anew without the person", done.facts),
         ("Exports (they hold no person, and stay)", done.exports),
         ("Not written by perdure; look through them yourself", done.unmanaged),
     ):

@@ -94,7 +94,7 @@ class Stage:
                 try:
                     connection.execute(f"create table {table.full_name} as select {table.casts} from ({table.body}\n) as built_here")
                 except duckdb.Error as error:
-                    raise PartitionError(f"{table.file}: {error}\nin the statement of {table.full_name}, in one part of {self.root.full_name}") from None
+                    raise PartitionError(f"{table.file}: {error}\nin the statement of {table.full_name}, in one part") from None
             for place, table in enumerate(self.wanted):
                 for batch in connection.execute(f"select * from {table.full_name}").to_arrow_reader(ROWS_PER_BATCH):
                     yield self._labelled(place, batch)

@@ -68,6 +68,7 @@ def start(master: str | None, conf: Mapping[str, str], scratch: Path) -> SparkSe
         UserError: If Spark cannot start.
     """
     require()
+    from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
@@ -90,8 +91,13 @@ def start(master: str | None, conf: Mapping[str, str], scratch: Path) -> SparkSe
         builder = builder.config(name, value)
     try:
         return builder.getOrCreate()
-    except PySparkException as error:
-        raise UserError(f"--engine spark: Spark did not start with this master and these settings ({error.getCondition() or type(error).__name__})") from None
+    except (PySparkException, Py4JJavaError) as error:
+        raise UserError(f"--engine spark: Spark did not start with this master and these settings ({_first_line(error)})") from None
+
+
+def _first_line(error: Exception) -> str:
+    said = str(getattr(error, "java_exception", error)).strip()
+    return said.splitlines()[0] if said else type(error).__name__
 
 
 def _is_submitted() -> bool:
