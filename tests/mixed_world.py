@@ -71,9 +71,7 @@ def mixed(seed: int = 1, people: int = 24, days: int = 150, count: int = 1_500) 
         {
             "account": table("account", accounts),
             "membership": table("membership", _places(people)),
-            "space": table(
-                "space", [{"source": SOURCE, "space_key": key, "kind": "channel", "is_standing": key < 3} for key in range(1, 9)]
-            ),
+            "space": table("space", spaces),
             "interaction": table("interaction", rows),
         },
     )

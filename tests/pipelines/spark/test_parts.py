@@ -180,9 +180,8 @@ def test_ties_their_lives_and_their_strength_are_partitioned() -> None:
 
 
 def test_a_table_cut_up_otherwise_goes_to_no_part() -> None:
-    catalog: Mapping[str, TableSpec] = CATALOG | {
-        "metrics.pair_state": replace(CATALOG["metrics.pair_state"], reads=frozenset({"core.interaction"}))
-    }
+    spec = replace(CATALOG["metrics.pair_state"], reads=frozenset({"core.interaction"}))
+    catalog: Mapping[str, TableSpec] = CATALOG | {spec.full_name: spec}
     with Warehouse(None) as warehouse:
         warehouse.store(mixed(1, count=50))
         build(warehouse, Parameters(), catalog=CATALOG, as_of=date(2025, 6, 1))
