@@ -8,25 +8,21 @@ fails them is not written and the build stops. A build that is killed anywhere g
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
-import metrics
 from connectors.errors import UserError
 from metrics.parameters import Parameters
-from pipelines.catalog import TableSpec, load_catalog
+from pipelines.catalog import TableSpec, fingerprint, load_catalog
 from pipelines.declarations import Declarations
-from pipelines.engines import Engine, in_waves
+from pipelines.engines import Engine, compute, in_waves
 from pipelines.warehouse import Warehouse, local_date
 
 CHUNK_INTERACTIONS: Final = 4_000_000
@@ -139,8 +135,8 @@ class _Build:
                 raise UserError(f"--as-of {as_of}: nothing is stored before {first}; choose a day between {first} and {last}")
         self.report.as_of = min(as_of, last) if as_of and last else last
         self._set_variables()
-        days = _fingerprint(list(self.day_tables + self.reference_tables), self.parameters)
-        everything = _fingerprint(list(self.catalog.values()), self.parameters, self.report.as_of, self.declarations)
+        days = fingerprint(list(self.day_tables + self.reference_tables), self.parameters)
+        everything = fingerprint(list(self.catalog.values()), self.parameters, self.report.as_of, self.declarations)
         if warehouse.memo("core definitions") != days:
             self._touch_every_day()
         if self._is_current(everything):
@@ -283,7 +279,7 @@ class _Build:
         self.report.touched_day_count = len(volumes)
         if self.engine is not None and volumes:
             self._choose_days([day for day, _ in volumes])
-            self._compute(self.day_tables)
+            self.computed |= compute(self.engine, warehouse, self.catalog, self.day_tables)
         for number, chunk in enumerate(chunks):
             self.progress("days", number, len(chunks))
             with warehouse.transaction():
@@ -341,20 +337,11 @@ class _Build:
         self.report.touched_panel_count = warehouse.value("select count(*) from touched_panel")
         for number, spec in enumerate(self.metric_tables):
             self.progress(spec.full_name, number, len(self.metric_tables))
-            if self.engine is not None and spec.partition and spec.full_name not in self.computed:
-                self._compute([other for other in self.metric_tables if other.partition])
+            if spec.partition and spec.full_name not in self.computed:
+                self.computed |= compute(self.engine, warehouse, self.catalog, [each for each in self.metric_tables if each.partition])
             with warehouse.transaction():
                 self._build_table(spec)
         self.progress("metrics", len(self.metric_tables), len(self.metric_tables))
-
-    def _compute(self, specs: Sequence[TableSpec]) -> None:
-        """Have the engine compute tables; what it returns stands for their own statements when they are inserted."""
-        assert self.engine is not None  # noqa: S101
-        self.progress(f"{len(specs)} tables, in parts", 0, 1)
-        found = self.engine.compute(self.warehouse, self.catalog, specs)
-        for spec in specs:
-            of_chunk = " where date in (select date from touched_day)" if spec.rebuild == "day" else ""
-            self.computed[spec.full_name] = f"select * from ({found[spec.full_name]}) as part{of_chunk}"
 
     # -- one table ----------------------------------------------------------------------------------------------------
 
@@ -477,20 +464,6 @@ def _column_types(spec: TableSpec) -> str:
 
 def _casts(spec: TableSpec) -> str:
     return ", ".join(f"cast({column.name} as {column.type}) as {column.name}" for column in spec.columns)
-
-
-def _fingerprint(specs: Sequence[TableSpec], *others: object) -> str:
-    """A hash of definitions and settings that tells whether figures must be computed again."""
-    digest = hashlib.sha256()
-    for spec in specs:
-        digest.update(spec.path.read_bytes())
-    if any(spec.is_python for spec in specs):
-        # helpers are shared between families: any of them may have changed what a Python table computes
-        folder = Path(metrics.__file__).parent
-        for helper in sorted([*folder.glob("[a-z]*.py"), *folder.glob("*/_[a-z]*.py")]):
-            digest.update(helper.read_bytes())
-    digest.update(json.dumps([str(other) for other in others]).encode())
-    return digest.hexdigest()
 
 
 def _chunks(volumes: Sequence[tuple[date, int]], size: int) -> list[list[date]]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import hashlib
 import importlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
@@ -315,3 +316,17 @@ def _with_reads(spec: TableSpec, by_name: Mapping[str, str]) -> TableSpec:
         if spec.schema == "metrics" and any(read.startswith("raw.") for read in reads):
             raise CatalogError(f"{spec.path}: a metric reads core and metrics tables, never raw")
     return replace(spec, reads=reads)
+
+
+def fingerprint(specs: Sequence[TableSpec], *others: object) -> str:
+    """Return a hash of definitions and settings that tells whether figures must be computed again."""
+    digest = hashlib.sha256()
+    for spec in specs:
+        digest.update(spec.path.read_bytes())
+    if any(spec.is_python for spec in specs):
+        # helpers are shared between families: any of them may have changed what a Python table computes
+        folder = Path(metrics.__file__).parent
+        for helper in sorted([*folder.glob("[a-z]*.py"), *folder.glob("*/_[a-z]*.py")]):
+            digest.update(helper.read_bytes())
+    digest.update(json.dumps([str(other) for other in others]).encode())
+    return digest.hexdigest()

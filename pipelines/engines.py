@@ -23,6 +23,19 @@ class Engine(Protocol):
         """Return, for the full name of each wanted table, a statement that gives its rows."""
 
 
+def compute(engine: Engine | None, warehouse: Warehouse, catalog: Mapping[str, TableSpec], wanted: Sequence[TableSpec]) -> dict[str, str]:
+    """Have the engine compute tables.
+
+    Returns:
+        Full name -> the statement that stands for the table's own when it is inserted; nothing without an engine.
+    """
+    if engine is None:
+        return {}
+    found = engine.compute(warehouse, catalog, wanted)
+    of_chunk = {spec.full_name: " where date in (select date from touched_day)" if spec.rebuild == "day" else "" for spec in wanted}
+    return {name: f"select * from ({found[name]}) as parts{where}" for name, where in of_chunk.items()}
+
+
 def in_waves(specs: Sequence[TableSpec]) -> list[TableSpec]:
     """Keep build order, but let tables that can be partitioned follow one another: an engine computes them together."""
     parts = {spec.full_name for spec in specs if spec.partition}

@@ -147,7 +147,7 @@ def _is_facts(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     try:
-        return json.loads((folder / _PACKAGE).read_text(encoding="utf-8")).get("name") == _NAME
+        return bool(json.loads((folder / _PACKAGE).read_text(encoding="utf-8")).get("name") == _NAME)
     except (OSError, ValueError):
         return not any(folder.iterdir())
 

@@ -6,7 +6,7 @@ It needs nothing but DuckDB and pyarrow, knows no key and no address, and leaves
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -75,7 +75,7 @@ class Stage:
     days_of_part: bool
     memory_limit: str
 
-    def run(self, part: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def run(self, part: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Compute every table from one part of the root.
 
         Yields:
@@ -85,6 +85,7 @@ class Stage:
         Raises:
             PartitionError: If DuckDB refuses a statement.
         """
+        part = iter(part)
         first = next((batch for batch in part if batch.num_rows), None)
         if first is None:  # a part without rows has no pair, and so no row of any table
             return

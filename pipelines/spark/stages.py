@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pipelines.catalog import CatalogError, TableSpec
+from pipelines.catalog import SUPPLIED, CatalogError, TableSpec
 from pipelines.spark.partition import PartTable, Stage
 from pipelines.warehouse import Warehouse
 
@@ -39,13 +39,13 @@ def plan(warehouse: Warehouse, catalog: Mapping[str, TableSpec], wanted: Sequenc
     for name in read:
         if name in catalog and (catalog[name].partition or catalog[name].rebuild == "day"):
             raise CatalogError(f"{name} is too large to go to every part; {', '.join(sorted(names))} cannot be partitioned by {kind}")
-    supplied = {"touched_panel"} if kind == "pair" else {"touched_day"}
     present = {name for (name,) in warehouse.run("select table_name from duckdb_tables() where temporary")}
+    supplied = (SUPPLIED & present) - ({"touched_day"} if kind == "pair" else set())
     return Stage(
         root=_root(warehouse, catalog, ROOTS[kind]),
         tables=tuple(_table(spec, is_wanted=spec.full_name in names) for spec in inside),
-        references={name: _stream(warehouse, name) for name in sorted(read | (supplied & present))},
-        variables=_variables(warehouse) | (_ALWAYS if kind == "pair" else {}),
+        references={name: _stream(warehouse, name) for name in sorted(read | supplied)},
+        variables={**_variables(warehouse), **(_ALWAYS if kind == "pair" else {})},
         days_of_part=kind == "pair",
         memory_limit=TASK_MEMORY,
     )

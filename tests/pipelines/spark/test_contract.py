@@ -18,6 +18,7 @@ from pathlib import Path
 
 import duckdb
 import psutil
+import pyspark
 import pytest
 from mixed_world import mixed
 
@@ -86,6 +87,9 @@ def _is_executor(process: psutil.Process) -> bool:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[object]:
     running: list[Running] = []
+    # a local cluster keeps its executors' logs with Spark itself
+    logs = Path(pyspark.__file__).parent / "work"
+    before = set(logs.glob("*"))
 
     def begin(home: Home, *words: str) -> Running:
         command = [sys.executable, "-m", "pipelines.cli", "--home", str(home.path), "build", "-q", "--engine", "spark", *words]
@@ -99,6 +103,8 @@ def start(tmp_path: Path) -> Iterator[object]:
         if each.process.poll() is None:
             os.killpg(each.process.pid, signal.SIGKILL)
             each.process.wait()
+    for folder in set(logs.glob("*")) - before:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def kill_an_executor(running: Running) -> int:
