@@ -58,7 +58,7 @@ PARTITIONS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
 }
 """By what a table can be cut into parts that are computed apart, and the columns of which a table that is cut so has some."""
 
-SUPPLIED: Final = frozenset({"parameters", "touched_panel", "touched_day"})
+SUPPLIED: Final = frozenset({"parameters", "touched_panel", "touched_panel_day", "touched_day", "touched_quarter"})
 """What the build hands to a table beside other tables."""
 
 
