@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import duckdb
 import pandas as pd
@@ -38,7 +38,18 @@ where {local_date("moment")} = date
 """
 """The quarters of an hour of each touched day, so that a table asks for the local day once a quarter and not once a row."""
 
+PANEL_ROWS: Final = 4_000_000
+"""About how many rows of `core.pair_day` the panels hold that are rebuilt in one transaction, unless a single one holds more."""
+
+_TOUCHED_PANEL_DAY: Final = """
+create or replace temp table touched_panel_day as
+select panel_kind, panel_start, unnest(generate_series(panel_start, panel_end - 1, interval 1 day))::date as date
+from touched_panel
+"""
+"""The days of each touched panel: joined by day, a hash join; by bounds it would be a join of inequalities."""
+
 Progress = Callable[[str, int, int], None]
+_Part = TypeVar("_Part")
 
 
 class BuildError(Exception):
@@ -347,20 +358,48 @@ class _Build:
     def _build_metrics(self, *, is_redefined: bool) -> None:
         warehouse = self.warehouse
         warehouse.run(
-            "create or replace temp table touched_panel as select p.panel_kind, p.panel_start, p.panel_end from core.panel as p "
+            "create or replace temp table every_touched_panel as select p.panel_kind, p.panel_start, p.panel_end from core.panel as p "
             # panels that began before the oldest kept contact can no longer be computed and stay as they are
             "where p.panel_kind = 'all' or p.panel_start >= cast($2 as date) and ($1 or exists "
             "(select 1 from raw.touched_panel as t where t.panel_kind = p.panel_kind and t.panel_start = p.panel_start))",
             [is_redefined, warehouse.memo("retained from") or "0001-01-01"],
         )
+        self._choose_panels()
         self.report.touched_panel_count = warehouse.value("select count(*) from touched_panel")
+        batches = self._panel_batches()
         for number, spec in enumerate(self.metric_tables):
             self.progress(spec.full_name, number, len(self.metric_tables))
             if spec.partition and spec.full_name not in self.computed:
                 self.computed |= compute(self.engine, warehouse, self.catalog, [each for each in self.metric_tables if each.partition])
-            with warehouse.transaction():
-                self._build_table(spec)
+            if spec.rebuild == "panel" and len(batches) > 1:
+                for batch in batches:
+                    self._choose_panels(batch)
+                    with warehouse.transaction():
+                        self._build_table(spec)
+                self._choose_panels()
+            else:
+                with warehouse.transaction():
+                    self._build_table(spec)
         self.progress("metrics", len(self.metric_tables), len(self.metric_tables))
+
+    def _choose_panels(self, panels: Sequence[tuple[str, date]] | None = None) -> None:
+        """Tell the SQL for which panels rows are to be computed; None for all that are touched."""
+        chosen = "true"
+        if panels is not None:
+            self.warehouse.run("create or replace temp table chosen_panel (panel_kind varchar, panel_start date)")
+            self.warehouse.connection.executemany("insert into chosen_panel values ($1, $2)", panels)
+            chosen = "(panel_kind, panel_start) in (from chosen_panel select (panel_kind, panel_start))"
+        self.warehouse.run(f"create or replace temp table touched_panel as select * from every_touched_panel where {chosen}")
+        self.warehouse.run(_TOUCHED_PANEL_DAY)
+
+    def _panel_batches(self) -> list[list[tuple[str, date]]]:
+        """Touched panels in order, in batches of at most `PANEL_ROWS` rows by pair and day, or one panel that holds more."""
+        rows = self.warehouse.run(
+            "select p.panel_kind, p.panel_start, coalesce(sum(d.n), 0)::bigint from touched_panel_day as p "
+            "left join (select date, count(*) as n from core.pair_day group by date) as d on d.date = p.date "
+            "group by p.panel_kind, p.panel_start order by p.panel_kind desc, p.panel_start"
+        )
+        return _chunks([((kind, start), count) for kind, start, count in rows], PANEL_ROWS)
 
     # -- one table ----------------------------------------------------------------------------------------------------
 
@@ -368,9 +407,14 @@ class _Build:
         warehouse = self.warehouse
         where = "true"
         if spec.rebuild == "panel":
-            where = "(panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel)"
+            first, last = warehouse.run("select min(panel_start), max(panel_start) from touched_panel")[0]
+            # bounds first: they let whole blocks be skipped
+            where = _panels_between(first, last)
             self._ensure(spec)
-            warehouse.run(f"delete from {spec.full_name} where panel_kind = 'all' or {where}")
+            # `all` may have begun on another day before
+            warehouse.run(
+                f"delete from {spec.full_name} where {where} or panel_kind = 'all' and exists (from touched_panel where panel_kind = 'all')"
+            )
         else:
             warehouse.run(f"create or replace table {spec.full_name} ({_column_types(spec)})")
         self._insert(spec)
@@ -440,7 +484,7 @@ class _Build:
             where = ""
             if spec.rebuild == "panel" and {"panel_kind", "panel_start"} <= {column.name for column in source.columns} and name != "panel":
                 where = "where (panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel)"
-            table = self.warehouse.arrow(f"select * from {read} {where}")
+            table = self.warehouse.arrow(f"select {', '.join(spec.uses.get(name, ('*',)))} from {read} {where}")
         return table if annotation in (pa.Table, "pa.Table") else table.to_pandas()
 
     def _verify_columns(self, spec: TableSpec, built: Sequence[str]) -> None:
@@ -487,14 +531,19 @@ def _casts(spec: TableSpec) -> str:
     return ", ".join(f"cast({column.name} as {column.type}) as {column.name}" for column in spec.columns)
 
 
-def _chunks(volumes: Sequence[tuple[date, int]], size: int) -> list[list[date]]:
-    """Split touched days, in order, into chunks of at most `size` interactions (or one day, if that alone holds more)."""
-    chunks: list[list[date]] = []
+def _panels_between(first: date | None, last: date | None) -> str:
+    bounds = f"panel_start between date '{first}' and date '{last}' and " if first else ""
+    return f"({bounds}(panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel))"
+
+
+def _chunks(volumes: Sequence[tuple[_Part, int]], size: int) -> list[list[_Part]]:
+    """Split days or panels, in order, into chunks that hold at most `size` rows (or one of them, if that alone holds more)."""
+    chunks: list[list[_Part]] = []
     held = 0
-    for day, count in volumes:
+    for part, count in volumes:
         if not chunks or held + count > size:
             chunks.append([])
             held = 0
-        chunks[-1].append(day)
+        chunks[-1].append(part)
         held += count
     return chunks

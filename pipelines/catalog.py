@@ -50,7 +50,7 @@ UNIT_TYPES: Final[Mapping[str, str]] = {
 """The units a column may have, and the DuckDB type each is stored as: documentation that decides the type cannot drift."""
 
 _ONE: Final = ("description", "question", "grain", "restricted", "rebuild", "partition")
-_MANY: Final = ("column", "unique", "not_null", "assert", "caveat", "reference")
+_MANY: Final = ("column", "unique", "not_null", "assert", "caveat", "reference", "uses")
 _REBUILDS: Final = ("full", "panel", "day")
 PARTITIONS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "thread": (("source", "thread_key", "interaction_key"), ("interaction_key", "from_key", "to_key")),
@@ -101,6 +101,7 @@ class TableSpec:
     is_restricted: bool = False
     rebuild: str = "full"
     partition: str = ""
+    uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reads: frozenset[str] = field(default_factory=frozenset)
 
     @property
@@ -168,6 +169,13 @@ def _column(value: str, path: Path) -> Column:
         near = get_close_matches(parts[1], UNIT_TYPES, n=1)
         raise CatalogError(f"{path}: unknown unit {parts[1]!r} of {parts[0]}" + (f"; did you mean {near[0]!r}?" if near else ""))
     return Column(*parts)
+
+
+def _used(value: str, path: Path) -> tuple[str, tuple[str, ...]]:
+    name, separator, columns = value.partition("|")
+    if path.suffix != ".py" or not separator:
+        raise CatalogError(f"{path}: uses is `table | columns`, of a table in Python that needs no others of a large table")
+    return name.strip(), _names(columns)
 
 
 def _tables_in(node: Any, aliases: frozenset[str] = frozenset()) -> Iterator[str]:
@@ -248,6 +256,7 @@ def read_spec(path: Path) -> TableSpec:
         is_restricted=restricted == "yes",
         rebuild=rebuild,
         partition=partition,
+        uses=dict(_used(value, path) for value in header.get("uses", [])),
     )
     mentioned = {*spec.grain, *spec.not_null, *(name for group in spec.unique for name in group)}
     if unknown := mentioned - set(names):
@@ -307,6 +316,8 @@ def _with_reads(spec: TableSpec, by_name: Mapping[str, str]) -> TableSpec:
         names = _parameters(spec) - SUPPLIED
         if unknown := names - by_name.keys():
             raise CatalogError(f"{spec.path}: parameter {', '.join(sorted(unknown))} is no table")
+        if unknown := spec.uses.keys() - names:
+            raise CatalogError(f"{spec.path}: uses {', '.join(sorted(unknown))}, which is no parameter")
         reads = frozenset(by_name[name] for name in names)
     else:
         reads = frozenset(read for read in tables_read_by(spec.body, spec.path) if read not in SUPPLIED)

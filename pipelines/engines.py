@@ -32,8 +32,9 @@ def compute(engine: Engine | None, warehouse: Warehouse, catalog: Mapping[str, T
     if engine is None:
         return {}
     found = engine.compute(warehouse, catalog, wanted)
-    of_chunk = {spec.full_name: " where date in (select date from touched_day)" if spec.rebuild == "day" else "" for spec in wanted}
-    return {name: f"select * from ({found[name]}) as parts{where}" for name, where in of_chunk.items()}
+    # days and panels are landed in chunks
+    of_chunk = {"day": " semi join touched_day using (date)", "panel": " semi join touched_panel using (panel_kind, panel_start)", "full": ""}
+    return {spec.full_name: f"select * from ({found[spec.full_name]}) as parts{of_chunk[spec.rebuild]}" for spec in wanted}
 
 
 def in_waves(specs: Sequence[TableSpec]) -> list[TableSpec]:

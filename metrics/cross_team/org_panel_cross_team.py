@@ -41,6 +41,7 @@
 # reference: Hubert, Schultz (1976), Quadratic assignment as a general data analysis strategy, Br. J. Math. Stat. Psychol. 29, 190-241.
 # reference: Aronow, Samii, Assenova (2015), Cluster-robust variance estimation for dyadic data, Political Analysis 23, 564-577.
 # rebuild: panel
+# uses: pair_panel | panel_kind, panel_start, medium, person_a_key, person_b_key, is_tie, is_external, team_a, team_b
 """Ties across teams by panel and medium, against team sizes and against activity."""
 
 from __future__ import annotations

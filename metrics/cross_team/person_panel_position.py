@@ -29,6 +29,7 @@
 #   20, 35-38.
 # restricted: yes
 # rebuild: panel
+# uses: pair_panel | panel_kind, panel_start, medium, person_a_key, person_b_key, is_tie, is_external, team_a, team_b
 """Degree, participation, constraint and effective size of each person in the tie network of a panel."""
 
 from __future__ import annotations

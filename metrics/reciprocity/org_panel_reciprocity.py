@@ -50,6 +50,7 @@
 # reference: Squartini, Picciolo, Ruzzenenti, Garlaschelli (2013), Reciprocity of weighted networks, Scientific Reports 3, 2729.
 # reference: Aronow, Samii, Assenova (2015), Cluster-robust variance estimation for dyadic data, Political Analysis 23, 564-577.
 # rebuild: panel
+# uses: pair_panel | panel_kind, panel_start, medium, person_a_key, person_b_key, ab_count, ba_count, ab_weight, ba_weight
 """Reciprocity of the whole organisation by panel and medium, with a strength-preserving null."""
 
 from __future__ import annotations

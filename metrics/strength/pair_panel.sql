@@ -30,36 +30,19 @@
 -- restricted: yes
 -- rebuild: panel
 -- partition: pair
-with panel_day as (
-    -- joined by day, which is a hash join; by bounds it would be a join of inequalities
-    select panel_kind, panel_start, unnest(generate_series(panel_start, panel_end - 1, interval 1 day))::date as date
-    from touched_panel
-),
-medium_day as (
-    select d.*
+with medium_day as (
+    select d.person_a_key, d.person_b_key, d.date, d.medium, d.ab_count::integer as ab_count, d.ba_count::integer as ba_count, d.ab_weight, d.ba_weight, d.co_count::integer as co_count, d.co_weight, d.minutes, d.reaction_count::integer as reaction_count
     from core.pair_day as d
-    semi join panel_day as p on p.date = d.date
-    where d.date <= getvariable('as_of')
+    where d.date <= getvariable('as_of') and d.date in (select date from touched_panel_day)
 ),
 any_day as (
-    -- all media together; teams and organisations are those of the day, whatever the medium
+    -- all media together
     select
         person_a_key, person_b_key, date, 'any' as medium,
-        sum(ab_count) as ab_count, sum(ba_count) as ba_count, sum(ab_weight) as ab_weight, sum(ba_weight) as ba_weight,
-        sum(co_count) as co_count, sum(co_weight) as co_weight, sum(minutes) as minutes, sum(reaction_count) as reaction_count,
-        any_value(team_a) as team_a, any_value(team_b) as team_b, any_value(is_cross_team) as is_cross_team,
-        any_value(is_external) as is_external, any_value(external_kind) as external_kind, any_value(external_organisation) as external_organisation
+        sum(ab_count)::integer as ab_count, sum(ba_count)::integer as ba_count, sum(ab_weight) as ab_weight, sum(ba_weight) as ba_weight,
+        sum(co_count)::integer as co_count, sum(co_weight) as co_weight, sum(minutes) as minutes, sum(reaction_count)::integer as reaction_count
     from medium_day
     group by person_a_key, person_b_key, date
-),
-daily as (
-    select
-        person_a_key, person_b_key, date, medium, ab_count, ba_count, ab_weight, ba_weight, co_count, co_weight, minutes, reaction_count
-    from medium_day
-    union all
-    select
-        person_a_key, person_b_key, date, medium, ab_count, ba_count, ab_weight, ba_weight, co_count, co_weight, minutes, reaction_count
-    from any_day
 ),
 summed as (
     -- a pair has one row a day and medium, so counting rows counts days
@@ -75,8 +58,8 @@ summed as (
         round(sum(d.minutes), 6) as minutes,
         sum(d.reaction_count)::bigint as reaction_count,
         max(d.date) as last_date
-    from panel_day as p
-    join daily as d on d.date = p.date
+    from (select * from medium_day union all select * from any_day) as d
+    join touched_panel_day as p on d.date = p.date
     group by p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key, d.medium
 )
 select
@@ -84,11 +67,14 @@ select
     s.active_days, s.ab_count, s.ba_count, s.ab_weight, s.ba_weight, s.co_count, s.co_weight, s.minutes, s.reaction_count,
     s.ab_count > 0 and s.ba_count > 0 as is_mutual,
     s.active_days >= getvariable('tie_active_days') or (s.ab_count > 0 and s.ba_count > 0) as is_tie,
-    l.team_a,
-    l.team_b,
-    l.is_cross_team,
-    l.is_external,
-    l.external_kind,
-    l.external_organisation
+    ma.team as team_a,
+    mb.team as team_b,
+    case when pa.is_internal and pb.is_internal then ma.team <> mb.team end as is_cross_team,
+    not (pa.is_internal and pb.is_internal) as is_external,
+    case when not pa.is_internal then pa.kind when not pb.is_internal then pb.kind end as external_kind,
+    case when not pa.is_internal then pa.organisation_key when not pb.is_internal then pb.organisation_key end as external_organisation
 from summed as s
-join any_day as l on l.person_a_key = s.person_a_key and l.person_b_key = s.person_b_key and l.date = s.last_date
+join core.person as pa on pa.person_key = s.person_a_key
+join core.person as pb on pb.person_key = s.person_b_key
+left join core.membership as ma on ma.person_key = s.person_a_key and s.last_date >= ma.valid_from and s.last_date < ma.valid_to
+left join core.membership as mb on mb.person_key = s.person_b_key and s.last_date >= mb.valid_from and s.last_date < mb.valid_to
