@@ -41,6 +41,7 @@ class SyncReport:
         changed_count: How many of them were new or different.
         quarantined: Reason -> records that made no sense.
         missing: Reason -> units (mailboxes, channels, streams) that could not be read.
+        by_stream: Stream -> messages, meetings and calls read in it.
     """
 
     source: str
@@ -48,6 +49,7 @@ class SyncReport:
     changed_count: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+    by_stream: Counter[str] = field(default_factory=Counter)
 
     @property
     def has_gaps(self) -> bool:
@@ -99,8 +101,11 @@ def store_all(warehouse: Warehouse, batches: Iterable[Batch], report: SyncReport
 def _store(warehouse: Warehouse, batch: Batch, report: SyncReport, *, any_time: bool = False) -> None:
     stored = warehouse.store(batch, any_time=any_time)
     report.add(batch, stored.interaction_count, stored.changed_interaction_count)
-    detail = f"{report.interaction_count:,} interactions"
-    reporter().update(f"{report.source} {batch.stream}", batch.units_done, batch.units_total, detail)
+    # what the stream itself brought: the source's other streams have lines of their own
+    report.by_stream[batch.stream] += stored.interaction_count
+    count = report.by_stream[batch.stream]
+    detail = f"{count:,} interactions" if count else ""
+    reporter().update(f"{report.source} {batch.stream}", batch.units_done, batch.units_total, detail, count)
 
 
 def import_slack_export(home: Home, settings: Settings, path: Path) -> SyncReport:
