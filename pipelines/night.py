@@ -131,6 +131,8 @@ class Status:
     days: list[dict[str, Any]]
     breaks: list[str]
     next_night: list[str]
+    accounts: list[dict[str, Any]]
+    threads: list[dict[str, Any]]
 
     def as_json(self) -> str:
         """Return everything as JSON."""
@@ -169,10 +171,12 @@ def status(home: Home, settings: Settings) -> Status:
                 "min(date_from) as date_from, max(date_to) as date_to "
                 "from raw.coverage group by all order by all",
             ),
-            gaps=_dicts(warehouse, "select * from core.gap order by all") if warehouse.has_table("core", "gap") else [],
+            gaps=_table(warehouse, "gap"),
             days=recent_days(warehouse),
             breaks=coverage_breaks(warehouse),
             next_night=_next_night(warehouse, settings),
+            accounts=_table(warehouse, "account_kind"),
+            threads=_table(warehouse, "thread_completeness"),
             sizes={path.name: path.stat().st_size for path in (home.warehouse, home.published) if path.exists()},
             touched_day_count=warehouse.value("select count(*) from raw.touched_day"),
         )
@@ -227,6 +231,11 @@ def _account(warehouse: Warehouse, source: str) -> Account:
         [source],
     )[0]
     return Account(source, counted + sum(by_reason.values()) + sum(quarantined.values()), counted, by_reason, quarantined, senders, spaces)
+
+
+def _table(warehouse: Warehouse, name: str) -> list[dict[str, Any]]:
+    """Return a small core table, or nothing where it is not built yet."""
+    return _dicts(warehouse, f"select * from core.{name} order by all") if warehouse.has_table("core", name) else []
 
 
 def _dicts(warehouse: Warehouse, sql: str) -> list[dict[str, Any]]:

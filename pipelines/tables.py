@@ -135,6 +135,8 @@ def print_status(status: Status) -> None:
     _section(console, "Coverage as the sources state it", status.coverage)
     _section(console, "Coverage of the last four weeks, in days", status.days)
     _section(console, "Gaps: stretches on which nothing was collected", status.gaps)
+    _section(console, "Accounts that the sources list", status.accounts)
+    _section(console, "Threads: replies that their first messages state, and replies that are stored", status.threads)
     _section(console, "Last runs", status.runs)
     sizes = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in status.sizes.items())
     console.print(f"Files: {sizes}", highlight=False)
@@ -152,6 +154,6 @@ def _section(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
     for name in rows[0]:
         table.add_column(name)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(_text(value) for value in row.values()))
     console.print(table, highlight=False)
     console.print()

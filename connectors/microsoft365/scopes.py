@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from connectors.checks import ScopeCheck
 from connectors.microsoft365.client import Graph, GraphError
-from connectors.microsoft365.columns import SOURCE, graph_time
-from connectors.microsoft365.settings import Microsoft365Settings
+from connectors.microsoft365.settings import SOURCE, Microsoft365Settings
+from connectors.microsoft365.times import graph_time
 
 SCOPES: Final[Mapping[str, str]] = {
     "User.Read.All": "Who is who: addresses, departments, offices, managers. Nothing can be read without it.",
