@@ -19,7 +19,8 @@ documented columns, by these conventions:
 - A row that has figures while all its guards are empty is withheld.
 - **Counts** (unit `count`) are rounded to `rounding_base`, except counts of calendar and design (days, weeks, panels, draws, teams,
   organisations, folds, `minimum_...`) and what was promised and met (`required_count`, `met_count`), whose
-  verdict is shown anyway. Ratios, scores and the like keep `ratio_digits`; minutes, hours and days one digit.
+  verdict is shown anyway. Ratios, scores and the like keep `ratio_digits`; minutes, hours, days, and shares of the busiest one or
+  two (`top_...`), one digit.
 
 **Complementary suppression.** Withheld guards must not be worked out from totals. All guards of all tables make one web of cells:
 a cell is a measure and the values of its dimensions (totals left out), whichever table shows it. Dropping one

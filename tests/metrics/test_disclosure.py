@@ -119,6 +119,25 @@ def test_rounding_is_to_the_base_and_leaves_the_calendar_alone() -> None:
     assert row == {"team": "a", "person_count": 15, "day_count": 31, "observed_day_count": 29, "minutes": 12.3, "z": -1.24, WITHHELD: None}
 
 
+def test_whatever_it_is_called_a_count_of_people_or_contacts_is_rounded_and_a_share_of_the_busiest_is_coarse() -> None:
+    of = spec(
+        "x", "team", "team:text person_count:count side_a_number:count carriers_a_number:count contact_days:count top_one_a_ratio:ratio r:ratio"
+    )
+    table = pa.table(
+        {
+            "team": ["a"],
+            "person_count": [13],
+            "side_a_number": [3],
+            "carriers_a_number": [1],
+            "contact_days": [33],
+            "top_one_a_ratio": [0.848],
+            "r": [0.848],
+        }
+    )
+    row = one(table, of).to_pylist()[0]
+    assert list(row.values()) == ["a", 15, 5, 0, 35, 0.8, 0.85, None]
+
+
 @given(st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=20), st.integers(1, 100))
 def test_rounding_goes_to_the_nearest_multiple(values: list[int], base: int) -> None:
     of = spec("x", "row", "row:text person_count:count change_count:count")
