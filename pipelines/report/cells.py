@@ -18,6 +18,7 @@ from pipelines.exports.release import Release, ReleasedTable
 from pipelines.report.language import Words
 
 DURATIONS: Final = {"days", "weeks", "hours", "minutes"}
+_BARE: Final = {"percent": "bare_percent", "times": "number", **dict.fromkeys(DURATIONS, "bare_duration")}
 
 
 class Row(Mapping[str, Any]):
@@ -156,8 +157,9 @@ class View:
         if style == "text":
             return str(value)
         if style in DURATIONS or style == "bare_duration":
-            number = words.number(value, 0 if value >= 10 or value == int(value) else 1)
-            return number if style == "bare_duration" else str(words(f"unit.{style}", n=number))
+            digits = 0 if value >= 10 or value == int(value) else 1
+            number = words.number(value, digits)
+            return number if style == "bare_duration" else words.unit(style, round(value, digits), number)
         if style == "bare_percent":
             return words.number(value * 100)
         # three figures are enough to read: 156, 32.1, 2.42
@@ -177,16 +179,17 @@ class View:
         bounds = [row.values_by_name.get(bound) for bound in (low, high)]
         if bounds[0] is None and bounds[1] is None:
             return self.words("interval.none")
+        # a unit stands once, beside the estimate, and a percent sign after the last bound too
+        first = _BARE.get(style, style)
+        last = style if style == "percent" else first
         if bounds[1] is None:
-            return self.words("interval.from", low=self.cell(row, low, style))
+            return self.words("interval.from", low=self.cell(row, low, last))
         if bounds[0] is None:
-            return self.words("interval.to", high=self.cell(row, high, style))
-        # the unit stands once, after the upper bound
-        first = "bare_percent" if style == "percent" else "bare_duration" if style in DURATIONS else "number" if style == "times" else style
-        return self.words("interval.both", low=self.cell(row, low, first), high=self.cell(row, high, style))
+            return self.words("interval.to", high=self.cell(row, high, last))
+        return self.words("interval.both", low=self.cell(row, low, first), high=self.cell(row, high, last))
 
     def withheld(self) -> Markup:
-        """What stands where a figure is withheld."""
+        """What stands where a figure is withheld; below its table stands why."""
         why = self.words("withheld.why", n=self.release.policy.minimum_group_size)
         return Markup('<span class="withheld" title="{}">{}</span>').format(why, self.words("withheld.short"))
 
