@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A paragraph. `tone`: plain, lead (the section's answer), note (small print) or missing (what is not there)."""
+    """A paragraph. `tone`: plain, lead (the section's answer), note (small print), missing (what is not there), paper (only in print)."""
 
     kind: ClassVar[str] = "text"
     html: Markup

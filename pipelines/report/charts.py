@@ -208,20 +208,21 @@ def network(nodes: Sequence[tuple[str, float]], edges: Sequence[Edge], numbers: 
     return Markup("".join(out))  # noqa: S704 - numbers of ours, names and label escaped
 
 
-def flow(periods: Sequence[tuple[str, float | None, float | None]], label: str) -> Markup:
+def flow(periods: Sequence[tuple[str, float | None, float | None]], scale: Scale, end: str, label: str) -> Markup:
     """Bars up for what came, bars down for what went, a pair a period; a period without figures is left open.
 
     Args:
         periods: (name, what came, what went).
+        scale: Of both.
+        end: What the longest bar there could be stands for, in words.
         label: What a screen reader says.
     """
-    most = max((value for _, came, went in periods for value in (came, went) if value is not None), default=1.0) or 1.0
-    out = [f'<div class="flow" role="img" aria-label="{escape(label)}">']
+    out = [f'<div class="flow" role="img" aria-label="{escape(label)}"><em data-axis="">{escape(end)}</em>']
     for name, came, went in periods:
         if came is None or went is None:
             bars = '<i class="up none"></i><i class="down none"></i>'
         else:
-            bars = f'<i class="up" style="--h:{came / most:.3f}"></i><i class="down" style="--h:{went / most:.3f}"></i>'
+            bars = f'<i class="up" style="--h:{scale(came):.3f}"></i><i class="down" style="--h:{scale(went):.3f}"></i>'
         out.append(f'<span>{bars}<b data-axis="">{escape(name)}</b></span>')
     out.append("</div>")
     return Markup("".join(out))  # noqa: S704 - numbers of ours, texts escaped

@@ -43,9 +43,10 @@ def charter(view: View) -> Section:
         ],
         words("charter.note"),
     )
-    headline = _headline(view, rows, declared)
-    blocks: list[Block] = [Text(headline, "lead"), table]
-    return Section("charter", words("charter.title"), blocks, words("charter.question"), headline)
+    said = _said(view, rows, declared)
+    blocks: list[Block] = [Text(Markup(" ").join(said), "lead"), table]
+    # what asks for attention comes first, and is what the opening paragraph says
+    return Section("charter", words("charter.title"), blocks, words("charter.question"), said[0])
 
 
 def _name(row: Row, declared: dict[str, str]) -> Markup:
@@ -59,7 +60,7 @@ def _state(view: View, row: Row) -> Markup:
     return Markup("{}<br><span class=ci>{}</span>").format(state, view.words(why)) if view.words.has(why) else state
 
 
-def _headline(view: View, rows: list[Row], declared: dict[str, str]) -> Markup:
+def _said(view: View, rows: list[Row], declared: dict[str, str]) -> list[Markup]:
     """Which declared relationships ask for attention, with what there is and what was asked for; then those that are on track."""
     words = view.words
     said = []
@@ -76,4 +77,4 @@ def _headline(view: View, rows: list[Row], declared: dict[str, str]) -> Markup:
         ]
         if named:
             said.append(words(f"charter.said_{state}", names=words.listed(named)))
-    return Markup(" ").join(said) if said else words("charter.said_unknown")
+    return said or [words("charter.said_unknown")]

@@ -6,7 +6,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from pipelines.report.blocks import Block, Figure, Heading, Table, Text
+from pipelines.report.blocks import Block, Figure, Folded, Heading, Table, Text
 from pipelines.report.cells import Row, View
 from pipelines.report.charts import flow, nice_scale, strip
 from pipelines.report.sections.shared import change, heads, line, not_shown, notes
@@ -78,7 +78,10 @@ def _over_time(view: View) -> list[Block]:
             for row in known
         ],
     )
-    return [Figure(flow(periods, str(words("churn.alt"))), words("churn.caption"), twin)]
+    ends = [value for _, *both in periods for value in both if value is not None]
+    scale = nice_scale(ends)
+    drawn = flow(periods, scale, f"{words.number(scale.high)} {words('churn.scale')}", str(words("churn.alt")))
+    return [Figure(drawn, words("churn.caption"), twin)]
 
 
 def _by_medium(view: View, rows: list[Row]) -> list[Block]:
@@ -110,4 +113,4 @@ def _by_medium(view: View, rows: list[Row]) -> list[Block]:
             for row in known
         ],
     )
-    return [table, *notes(left)]
+    return [Folded(words("churn.table"), [table, *notes(left)])]

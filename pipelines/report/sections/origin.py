@@ -31,10 +31,10 @@ def origin(view: View) -> list[Block]:
     values = [value for row in rows.values() for column in ALIVE if (value := row.number(column)) is not None]
     scale = nice_scale(values or [0.0, 1.0])
     lines: list[Sequence[Markup] | Markup] = []
-    for over, names in (("exclusive", EXCLUSIVE), ("parts", PARTS)):
+    for over, names in (("", EXCLUSIVE), ("parts", PARTS)):
         listed = [rows[name] for name in names if name in rows and rows[name].number("tie_count") != 0]
         if listed:
-            lines.append(words(f"origin.{over}"))
+            lines += [words(f"origin.{over}")] if over else []
             lines += [
                 line(
                     view,

@@ -120,4 +120,4 @@ def _headline(view: View, rows: Sequence[Row]) -> Markup:
         for key, columns in (("outside.said_mutual", MUTUAL), ("outside.said_decay", DECAY))
         if found.number(columns[0]) is not None
     ]
-    return Markup("{}{}.").format(said, Markup("").join(parts))
+    return Markup(" ").join([said, *parts])

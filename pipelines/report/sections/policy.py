@@ -16,6 +16,8 @@ EFFECT: Final = "metrics.policy_effect"
 STUDY: Final = "metrics.policy_event_study"
 ENDS: Final = ("effect", "effect_low", "effect_high")
 OUTCOMES: Final = ("meeting_hours", "tie_formation", "persistence", "cross_team")
+HEADLINE: Final = ("meeting_hours", "persistence")
+"""Of which outcomes the opening paragraph says that they did not change."""
 DOUBTFUL: Final = 0.05
 
 
@@ -41,9 +43,8 @@ def policy(view: View) -> Section:
         if not mine:
             blocks.append(Text(words("policy.no_rows"), "missing"))
             continue
-        sentence = _sentence(view, name, mine)
-        said.append(sentence)
-        blocks += [Text(sentence, "lead"), _effects(view, mine)]
+        said.append(_sentence(view, name, mine, HEADLINE))
+        blocks += [Text(_sentence(view, name, mine, OUTCOMES), "lead"), _effects(view, mine)]
         blocks += _studies(view, key)
     blocks.append(Text(words("policy.note"), "note"))
     return Section("policy", words("policy.title"), blocks, words("policy.question"), Markup(" ").join(said) if said else None)
@@ -54,8 +55,11 @@ def _averages(rows: Sequence[Row]) -> list[Row]:
     return sorted(found, key=lambda row: OUTCOMES.index(row["outcome"]) if row["outcome"] in OUTCOMES else len(OUTCOMES))
 
 
-def _sentence(view: View, name: Markup, rows: Sequence[Row]) -> Markup:
-    """What the policy did that chance does not explain, or that nothing can be told; each with its interval."""
+def _sentence(view: View, name: Markup, rows: Sequence[Row], unchanged: Sequence[str]) -> Markup:
+    """What the policy did that chance does not explain, or that nothing can be told; each with its interval.
+
+    Of outcomes that did not change, it names those in `unchanged`.
+    """
     words = view.words
     changes, still = [], []
     for row in _averages(rows):
@@ -64,7 +68,10 @@ def _sentence(view: View, name: Markup, rows: Sequence[Row]) -> Markup:
             continue
         way = "rose" if low > 0 else "fell" if high < 0 else "still"
         said = words(f"policy.{way}", outcome=words.name("outcome_within", row["outcome"]), effect=view.interval(row, *ENDS))
-        (still if way == "still" else changes).append(said)
+        if way != "still":
+            changes.append(said)
+        elif row["outcome"] in unchanged or not still:
+            still.append(said)
     n = next((view.cell(row, "person_count", "count") for row in rows if row.number("person_count") is not None), None)
     if n is None or not (changes or still):
         return words("policy.said_unknown", name=name)

@@ -20,11 +20,10 @@ def missing(view: View, section: str, table: str) -> Section:
     words = view.words
     title = words(f"{section}.title")
     if table in view.release.controlled.refused:
-        why = words("missing.refused", table=table)
-    elif table not in view.release.specs:
-        why = words("missing.no_table", table=table)
+        key = "missing.refused"
     else:
-        why = words("missing.empty", table=table)
+        key = "missing.no_table" if table not in view.release.specs else "missing.empty"
+    why = words(key, table=Markup("<code>{}</code>").format(table))
     return Section(section, title, [Text(why, "missing")], words(f"{section}.question"))
 
 

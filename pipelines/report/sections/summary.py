@@ -22,7 +22,7 @@ MEASURES: Final = (
 )
 """What is compared with the period before: its name, table, rows, columns, style, and of how many ties or people it speaks."""
 
-HEADLINES: Final = ("survival", "scorecard", "teams", "outside", "charter", "policy", "resilience")
+HEADLINES: Final = ("survival", "scorecard", "teams", "outside", "charter", "policy")
 
 
 def summary(view: View, body: Sequence[Section]) -> Section:

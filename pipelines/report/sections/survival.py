@@ -7,7 +7,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from pipelines.report.blocks import Block, Figure, Heading, Section, Table, Text
+from pipelines.report.blocks import Block, Figure, Folded, Heading, Section, Table, Text
 from pipelines.report.cells import Row, View
 from pipelines.report.charts import Scale, nice_scale, strip, survival_curve
 from pipelines.report.sections.churn import churn
@@ -19,7 +19,10 @@ HALF_LIFE: Final = "metrics.tie_half_life"
 SHARE: Final = ("survival_ratio", "lower_ratio", "upper_ratio")
 HALF: Final = ("half_life_weeks", "lower_weeks", "upper_weeks")
 AGES: Final = (30.0, 90.0, 180.0, 365.0)
-GROUPINGS: Final = ("medium_mix", "origin_medium", "is_cross_team", "external_kind")
+ORIGIN: Final = "origin_medium"
+GROUPINGS: Final = ("medium_mix", "is_cross_team", "external_kind", ORIGIN)
+TELLING: Final = 4.0
+"""From how many weeks on it says something that half of the ties last longer."""
 
 
 def survival(view: View) -> Section:
@@ -154,16 +157,16 @@ def _mix(view: View) -> Markup | None:
 
 def _others(view: View, level: str, base: str) -> Markup:
     """What else a mix of media has."""
-    return view.words.listed([view.words.name("mixed", part) for part in level.split("+") if part != base])
+    return view.words.listed([view.words.name("joined", part) for part in level.split("+") if part != base])
 
 
 def _half_lives(view: View) -> list[Block]:
-    """Half-lives by mix of media, medium of origin, team and outside kind, those that hold longest first."""
+    """Half-lives by mix of media, team and outside kind, those that hold longest first; by medium of origin behind a fold."""
     words = view.words
     by_group = {grouping: view.rows(HALF_LIFE, grouping=grouping) for grouping in GROUPINGS}
     known = {
         grouping: sorted(
-            (row for row in rows if row.number(HALF[0]) is not None or row.number(HALF[1]) is not None),
+            (row for row in rows if row.number(HALF[0]) is not None or (row.number(HALF[1]) or 0.0) >= TELLING),
             key=lambda row: -(row.number(HALF[0]) or row.number(HALF[1]) or 0.0),
         )
         for grouping, rows in by_group.items()
@@ -181,17 +184,18 @@ def _half_lives(view: View) -> list[Block]:
     if not values:
         return [heading, *notes(left)]
     scale = nice_scale(values)
+    head = heads(view, "survival", "group", "ties", "half_strip", "half", strips={"half_strip": (scale, "weeks")})
     lines: list[Sequence[Markup] | Markup] = []
     for grouping, rows in known.items():
-        if rows:
-            lines.append(words(f"grouping.{grouping}"))
-            lines += [_half_line(view, row, scale) for row in rows]
-    strips = {"half_strip": (scale, "weeks")}
-    return [
-        heading,
-        Table(words("survival.half_caption"), heads(view, "survival", "group", "ties", "half_strip", "half", strips=strips), lines),
-        *notes(left),
-    ]
+        if rows and grouping != ORIGIN:
+            lines += [words(f"grouping.{grouping}"), *(_half_line(view, row, scale) for row in rows)]
+    blocks: list[Block] = [heading]
+    if lines:
+        blocks.append(Table(words("survival.half_caption"), head, lines))
+    if known[ORIGIN]:
+        begun = Table(words("survival.half_caption"), head, [_half_line(view, row, scale) for row in known[ORIGIN]])
+        blocks.append(Folded(words("survival.half_others"), [begun]) if lines else begun)
+    return [*blocks, *notes(left)]
 
 
 def _half_line(view: View, row: Row, scale: Scale) -> Sequence[Markup]:
