@@ -30,6 +30,9 @@ would. Cells are withheld until linear programming over everything shown leaves 
 interval wider than `protection`. This is done on exact figures: rounding comes on top and is not what protects.
 What the last export showed counts as shown, and what it withheld in a dated panel stays withheld.
 
+**Repeated figures.** What is withheld in one table no other table shows: columns of one name in tables of the same dimensions that agree
+are one figure, and it is emptied wherever it stands; such a row is marked `part`.
+
 Withheld cells carry one reason, whether the group is small or shields a small one: telling them apart would narrow the interval.
 
 What it does not do: a total of zero says that all its parts are zero, and that is not hidden. Measures other than guards
@@ -40,11 +43,13 @@ Source: Hundepool et al. (2012), Statistical Disclosure Control, Wiley, chapter 
 """
 
 from metrics.disclosure._attack import Interval, feasible_intervals
-from metrics.disclosure._control import WITHHELD, Controlled, control
+from metrics.disclosure._control import PART, WHOLE, WITHHELD, Controlled, control
 from metrics.disclosure._escape import escape_html, escape_spreadsheet
 from metrics.disclosure._policy import DisclosureError, DisclosurePolicy, Documented, Roles, roles_of
 
 __all__ = [
+    "PART",
+    "WHOLE",
     "WITHHELD",
     "Controlled",
     "DisclosureError",

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from metrics.disclosure import WITHHELD
+from metrics.disclosure import PART, WHOLE, WITHHELD
 from pipelines.exports.release import Release, ReleasedTable
 from pipelines.report.language import Words
 
@@ -39,8 +39,12 @@ class Row(Mapping[str, Any]):
 
     @property
     def is_withheld(self) -> bool:
-        """Whether its figures are withheld."""
-        return self.values_by_name[WITHHELD] is not None
+        """Whether all its figures are withheld."""
+        return bool(self.values_by_name[WITHHELD] == WHOLE)
+
+    def hides(self, column: str) -> bool:
+        """Whether a figure is withheld, with the whole row or because another table withholds it."""
+        return self.is_withheld or (self.values_by_name[WITHHELD] == PART and self.values_by_name.get(column) is None)
 
     @property
     def key(self) -> str:
@@ -135,7 +139,7 @@ class View:
 
     def cell(self, row: Row, column: str, style: str = "number") -> Markup:
         """A figure, marked with its table, column and key; why it is not there where it is not."""
-        if row.is_withheld:
+        if row.hides(column):
             return self.withheld()
         value = row.values_by_name.get(column)
         if value is None:

@@ -47,7 +47,7 @@ def _kept(view: View, media: Sequence[Row], everything: Sequence[Row]) -> list[B
     values = [value for row in listed for column in KEPT if (value := row.number(column)) is not None]
     left = not_shown(
         view,
-        [row for row in media if row not in known],
+        [row for row in media if row not in known and row.number("started_tie_count") != 0],
         lambda row: _begun(view, row),
         lambda row: row["adjusted_reason"],
     )

@@ -53,7 +53,7 @@ def _curves(view: View) -> list[Block]:
     drawn = [level for level in order if _at(levels[level], AGES[1]) is not None]
     left = not_shown(
         view,
-        [levels[level][0] for level in order if level not in drawn],
+        [levels[level][0] for level in order if level not in drawn and levels[level][0].number("tie_count") != 0],
         lambda row: _counted(view, view.medium(row["level"]), row),
         lambda row: row["reason"] or "too_few",
     )
@@ -177,12 +177,12 @@ def _half_lives(view: View) -> list[Block]:
     heading = Heading(words("survival.half_title"))
     left = not_shown(
         view,
-        [row for grouping, rows in by_group.items() for row in rows if row not in known[grouping]],
+        [row for grouping, rows in by_group.items() for row in rows if row not in known[grouping] and row.number("tie_count") != 0],
         lambda row: _counted(view, _level(view, row), row),
         lambda row: row["reason"],
     )
     if not values:
-        return [heading, *notes(left)]
+        return [heading, *notes(left)] if left else []
     scale = nice_scale(values)
     head = heads(view, "survival", "group", "ties", "half_strip", "half", strips={"half_strip": (scale, "weeks")})
     lines: list[Sequence[Markup] | Markup] = []

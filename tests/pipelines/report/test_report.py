@@ -16,7 +16,7 @@ import pytest
 from releases import HOSTILE, published_file, spec
 
 from connectors.errors import UserError
-from metrics.disclosure import WITHHELD, DisclosurePolicy
+from metrics.disclosure import WHOLE, WITHHELD, DisclosurePolicy
 from pipelines.exports import export
 from pipelines.exports.release import Release
 from pipelines.report import LANGUAGES, pdf, render, render_release
@@ -120,7 +120,7 @@ def misread(piece: Text, owner: dict[str, str], row: dict[str, Any], language: s
     """Whether a marked figure says anything else than its cell does."""
     value = row[owner["data-column"]]
     style = owner["data-style"]
-    if row[WITHHELD] is not None or value is None:
+    if row[WITHHELD] == WHOLE or value is None:
         return True
     if owner["value"] != str(value.isoformat() if hasattr(value, "isoformat") else value):
         return True
