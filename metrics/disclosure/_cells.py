@@ -138,12 +138,17 @@ def dimensions_of(table: pa.Table, roles: Roles) -> list[_Dimension]:
     return found
 
 
-def row_keys(table: pa.Table, spec: Documented, roles: Roles) -> Hashes:
-    """One key a row of a table, from its dimensions: to find the same row in an earlier export."""
-    keys = np.full(table.num_rows, _hash("row", spec.schema, spec.name), np.uint64)
+def dimension_keys(table: pa.Table, roles: Roles) -> Hashes:
+    """One key a row from its dimensions alone, totals left out: rows of different tables that speak of the same have the same."""
+    keys = np.zeros(table.num_rows, np.uint64)
     for dimension in dimensions_of(table, roles):
         keys += dimension.hashes
     return keys
+
+
+def row_keys(table: pa.Table, spec: Documented, roles: Roles) -> Hashes:
+    """One key a row of a table, from its dimensions: to find the same row in an earlier export."""
+    return dimension_keys(table, roles) + np.uint64(_hash("row", spec.schema, spec.name))
 
 
 def is_dated(table: pa.Table, roles: Roles) -> Flags:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from connectors.errors import UserError
-from metrics.disclosure import WITHHELD, DisclosurePolicy
+from metrics.disclosure import WHOLE, WITHHELD, DisclosurePolicy
 from pipelines.catalog import TableSpec
 from pipelines.exports.csv_files import write_csv
 from pipelines.exports.datapackage import write_datapackage
@@ -136,7 +137,7 @@ def _point(link: Path, name: str) -> None:
 
 
 def _summary(allowed: Release, folder: Path, byte_count: int) -> ExportReport:
-    withheld = {name: table[WITHHELD].length() - table[WITHHELD].null_count for name, table in allowed.tables.items()}
+    withheld = {name: pc.sum(pc.equal(table[WITHHELD], WHOLE)).as_py() or 0 for name, table in allowed.tables.items()}
     figures = {name: len(allowed.specs[name].columns) - len(allowed.specs[name].grain) for name in allowed.tables}
     return ExportReport(
         folder=folder,
