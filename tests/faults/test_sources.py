@@ -15,7 +15,7 @@ import pytest
 from worlds import tables
 
 from connectors.errors import UserError
-from connectors.records import Batch
+from connectors.records import SCHEMAS, Batch
 from connectors.sandbox import World
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.sandbox import Sandbox
@@ -196,6 +196,7 @@ def soak(folder: Path, days: int, rate: float, seed: int, builds_every: int) -> 
         for source in ("slack", "microsoft365"):
             sync.sync_source(home, settings(served, **options), source, until=served.now)
             sync.sync_source(clean, settings(served, **options), source, until=served.now)
+    give_places(home, clean)
     for place in (home, clean):
         night.build_stage(place, Settings())
     lived, expected = figures(home), figures(clean)
@@ -219,11 +220,20 @@ def harmed_night(home: Home, served: Sandbox, source: str, harm: str, options: d
             raise
 
 
+def give_places(home: Home, clean: Home) -> None:
+    """Tell the clean home in which team people were on each day: a directory says only how things are now."""
+    with open_warehouse(home, Settings()) as warehouse:
+        places = warehouse.arrow("select * from raw.membership")
+    with open_warehouse(clean, Settings()) as warehouse:
+        warehouse.run("delete from raw.membership")
+        warehouse.store(Batch("microsoft365", "directory", {"membership": places.cast(SCHEMAS["membership"])}))
+
+
 def figures(home: Home) -> dict[str, str]:
     """Every table of core and metrics as a hash of its rows, but for what only somebody who was there each night can have seen.
 
-    That is: what was deleted at the source since, accounts that are gone or were under another address, earlier places in
-    the organisation, and why a reading once failed.
+    That is: what was deleted at the source since, accounts that are gone or were under another address, and why a reading
+    once failed.
     """
     seen_by_night = ("core.account", "core.person", "core.membership", "core.coverage_day")
     with open_warehouse(home, Settings()) as warehouse:
@@ -232,7 +242,7 @@ def figures(home: Home) -> dict[str, str]:
             name: "exclusion is distinct from 'deleted'" if name == "core.interaction" else "true"
             for name in names
             if name not in seen_by_night
-        }  # noqa: E501
+        }
         return {
             name: hashlib.sha256(repr(warehouse.run(f"select * from {name} where {condition} order by all")).encode()).hexdigest()
             for name, condition in kept.items()
