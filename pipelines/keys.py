@@ -15,6 +15,7 @@ from typing import Final
 
 from connectors.errors import UserError
 from connectors.pseudonyms import Pseudonymiser
+from pipelines.secret_blocks import load_secret
 from pipelines.warehouse import Warehouse
 
 VARIABLE: Final = "PERDURE_KEY"
@@ -70,7 +71,7 @@ def key_text(path: Path, secret_block: str | None) -> tuple[str, str]:
     if text is not None:
         return text, VARIABLE
     if secret_block:
-        return _from_block(secret_block), BLOCK
+        return load_secret(secret_block, BLOCK), BLOCK
     return _from_file(path), f"key file {path.name}"
 
 
@@ -109,18 +110,6 @@ def _from_file(path: Path) -> str:
         raise UserError(f"no key: set {VARIABLE}, or privacy.key_block, or run `perdure init`, which writes one to the home") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"key file {path.name}: cannot be read ({type(error).__name__})") from None
-
-
-def _from_block(name: str) -> str:
-    from prefect.blocks.system import Secret  # takes seconds to import
-
-    try:
-        value = Secret.load(name).get()  # type: ignore[union-attr]
-    except Exception as error:
-        raise UserError(
-            f"privacy.key_block: the Secret block cannot be loaded ({type(error).__name__}); create it in Prefect first"
-        ) from None
-    return str(value)
 
 
 def verify_key(warehouse: Warehouse, pseudonyms: Pseudonymiser) -> None:

@@ -99,7 +99,7 @@ def _map_people(warehouse: Warehouse) -> None:
         "create or replace temp table person_rekeyed as "
         "select b.person_key as old_key, min(n.person_key) as new_key, arg_min(n.person_id, n.person_key) as new_id "
         "from account_of_old as b join rekeyed as r on r.old_key = b.account_key "
-        f"join ({load_catalog()['core.account'].sql}) as n on n.source = b.source and n.account_key = r.new_key "
+        f"join ({load_catalog()['core.account'].body}) as n on n.source = b.source and n.account_key = r.new_key "
         "where b.person_key is not null and n.person_key is not null group by b.person_key"
     )
     warehouse.run("delete from rekeyed where old_key in (select old_key from person_rekeyed)")
@@ -129,7 +129,12 @@ def _rewrite(warehouse: Warehouse, table: str, keys: list[str]) -> int:
     elif "person_id" in kinds:
         joins.append("left join reidentified as i on i.old_id = t.person_id")
         values["person_id"] = "i.new_id"
-        values["alias_ids"] = "list_sort(list_transform(t.alias_ids, lambda n: (select new_id from reidentified where old_id = n)))"
+        joins.append(
+            "left join (select place, list_sort(list(r.new_id)) as alias_ids "
+            f"from (select rowid as place, unnest(alias_ids) as n from {table}) as u join reidentified as r on r.old_id = n "
+            "group by place) as a on a.place = t.rowid"
+        )
+        values["alias_ids"] = "coalesce(a.alias_ids, t.alias_ids)"
     if "participants" in kinds:
         joins.append(
             "left join (select place, list_sort(list(struct_pack(account_key := r.new_key, evidence := p.evidence))) as participants "

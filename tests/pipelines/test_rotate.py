@@ -127,7 +127,7 @@ def without_pseudonyms(home: Home) -> dict[str, list[Any]]:
                 else name for name in kept
             ]  # fmt: skip
             sql += ["list_sort(list_transform(participants, lambda p: p.evidence))"] if "participants" in names else []
-            found[table] = warehouse.run(f"select {', '.join(sql)} from {table} order by all")
+            found[table] = warehouse.run(f"select {', '.join(sql or ['1'])} from {table} order by all")
         return found
 
 
