@@ -378,6 +378,25 @@ def forget(
     print_forgotten(done, as_json=json)
 
 
+@app.command("rotate-key", epilog="Example: perdure rotate-key --yes")
+def rotate_key(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Add a new key to the chain, re-key everything that is stored in one transaction, and publish it. Killed anywhere, run it again."""
+    from pipelines.rotate import rotate
+    from pipelines.tables import print_rotated
+
+    opened = _opened(home)
+    if not yes and not (sys.stdin.isatty() and typer.confirm("Give every person and message another pseudonym? There is no way back.")):
+        raise UserError("rotate-key: nothing was done; give --yes to confirm")
+    with reporting(quiet=_quiet(quiet)):
+        done = rotate(*opened)
+    print_rotated(done, as_json=json)
+
+
 def _address(given: str) -> str:
     return sys.stdin.readline().strip() if given == "-" else given
 

@@ -19,7 +19,8 @@ import duckdb
 
 from connectors.errors import UserError
 from pipelines.home import Home
-from pipelines.keys import FINGERPRINT, load_pseudonymiser
+from pipelines.keys import FINGERPRINT, NEXT, load_pseudonymiser
+from pipelines.rotate import ROTATION
 from pipelines.settings import Settings, load_settings
 from pipelines.warehouse import MIGRATIONS
 
@@ -135,7 +136,15 @@ def _key(home: Home, settings: Settings | None, stored: str | None) -> Iterator[
     try:
         pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block if settings else None)
     except UserError as error:
-        yield Finding("key", "mend", str(error), "restore the key that the data was stored under" if stored else "run `perdure init`")
+        is_midway = home.path.joinpath(NEXT).exists()
+        fix = (
+            "run `perdure rotate-key`"
+            if is_midway
+            else "restore the key that the data was stored under"
+            if stored
+            else "run `perdure init`"
+        )
+        yield Finding("key", "mend", str(error), fix)
         return
     if stored is not None and stored != pseudonyms.fingerprint():
         yield Finding(
@@ -189,6 +198,13 @@ def _stored(ask: Callable[[str], Any]) -> Iterator[Finding]:
         yield Finding("schema", "ok", f"schema {found}")
     if ask("select value from raw.memo where name = 'build'") == "unfinished":
         yield Finding("build", "warning", "the last build did not end", "run `perdure build`; it goes on where it was")
+    if ask(f"select value from raw.memo where name = '{ROTATION}'") == "unfinished":
+        yield Finding(
+            "rotation",
+            "warning",
+            "the last rotation of the key did not end: old pseudonyms may be in the files",
+            "run `perdure rotate-key`; it goes on where it was",
+        )
 
 
 def _clock(ask: Callable[[str], Any]) -> Iterator[Finding]:
@@ -231,10 +247,13 @@ def _published(home: Home) -> Iterator[Finding]:
 
 
 def _leftovers(home: Home) -> Iterator[Finding]:
-    found = [path.name for path in home.path.iterdir() if path.name.endswith((".next", ".compact", ".tmp"))]
+    found = sorted(path.name for path in home.path.iterdir() if path.name.endswith((".duckdb.next", ".duckdb.compact", ".tmp")))
     if found:
         yield Finding(
-            "leftovers", "warning", f"{len(found)} files of a killed run: {', '.join(found)}", "delete them; the next publication does too"
+            "leftovers",
+            "warning",
+            f"{len(found)} files of a killed run: {', '.join(found)}",
+            f"delete them while no run is writing: `cd {home.path} && rm -r {' '.join(found)}`",
         )
 
 

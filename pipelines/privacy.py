@@ -224,20 +224,20 @@ def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
         done.rebuilt_days = night.build_stage(home, settings).touched_day_count
     with open_warehouse(home, settings) as warehouse:
         warehouse.compact()
-    done.removed = _remove_leftovers(home)
+    done.removed = remove_leftovers(home)
     if was_published:
         night.publish_stage(home, settings)
     done.facts = facts.renew(home)
     done.searched = _searched(home, settings, who, people)
-    done.exports, done.unmanaged = _other_files(home)
+    done.exports, done.unmanaged = other_files(home)
     return done
 
 
-def _remove_leftovers(home: Home) -> list[str]:
-    """Remove what killed runs left beside the files: they may hold what was erased."""
+def remove_leftovers(home: Home) -> list[str]:
+    """Remove what killed runs left beside the files, which may hold what was erased, and return the names."""
     found = []
     for path in sorted(home.path.iterdir()):
-        if path.name.endswith((".next", ".next.wal", ".compact", ".compact.wal")) and path.is_file():
+        if path.name.endswith((".duckdb.next", ".duckdb.next.wal", ".duckdb.compact", ".duckdb.compact.wal")) and path.is_file():
             path.unlink()
             found.append(path.name)
         elif path in (home.exchange, *(home.path / f".{home.facts.name}.{end}" for end in ("next", "old"))):
@@ -281,7 +281,8 @@ def traces(keys: Iterable[int], ids: Iterable[str]) -> list[bytes]:
     return found
 
 
-def _other_files(home: Home) -> tuple[list[str], list[str]]:
+def other_files(home: Home) -> tuple[list[str], list[str]]:
+    """Return the exports in the home, and what perdure did not write there."""
     exports = (
         [path.name for path in sorted(home.exports.iterdir()) if path.is_dir() and not path.is_symlink()] if home.exports.is_dir() else []
     )

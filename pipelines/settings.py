@@ -25,10 +25,15 @@ from connectors.slack.settings import SlackSettings
 from metrics.disclosure import DisclosurePolicy
 from metrics.parameters import Parameters
 from pipelines.declarations import Declarations
+from pipelines.secret_blocks import resolved
 
 PREFIX: Final = "PERDURE_"
 NOT_SETTINGS: Final = frozenset({"PERDURE_HOME", "PERDURE_KEY", "PERDURE_DEBUG", "PERDURE_CHECKOUT", "PERDURE_ORACLE_DATA"})
 """Environment variables of perdure that are no settings."""
+
+
+_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {"slack": ("token",), "microsoft365": ("client_secret", "certificate_password")}
+"""Section -> its secrets: each may be given as `block:NAME`, the name of a Prefect Secret block that holds it."""
 
 
 class _Section(BaseModel):
@@ -156,6 +161,19 @@ class Settings(BaseSettings):
     def disclosure(self) -> DisclosurePolicy:
         """Return what disclosure control goes by."""
         return DisclosurePolicy(minimum_group_size=self.privacy.minimum_group_size, rounding_base=self.privacy.rounding_base)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_of_blocks(cls, given: Any) -> Any:
+        """Load each secret that is given as `block:NAME` from that Prefect Secret block."""
+        if not isinstance(given, dict):
+            return given
+        found = dict(given)
+        for section, names in _SECRETS.items():
+            if isinstance(found.get(section), dict):
+                loaded = {name: resolved(found[section][name], f"{section}.{name}") for name in names if name in found[section]}
+                found[section] = {**found[section], **loaded}
+        return found
 
     @model_validator(mode="after")
     def _time_zone_exists(self) -> Settings:

@@ -19,6 +19,7 @@ from connectors.errors import UserError
 from pipelines.doctor import Finding
 from pipelines.night import Status
 from pipelines.privacy import Forgotten
+from pipelines.rotate import Rotated
 
 _ROWS_SHOWN = 200
 
@@ -107,6 +108,25 @@ def print_forgotten(done: Forgotten, *, as_json: bool) -> None:
         if names:
             console.print(f"{title}: {', '.join(names)}", highlight=False, markup=False)
     console.print("Backups and copies outside the home are yours to erase.", highlight=False)
+
+
+def print_rotated(done: Rotated, *, as_json: bool) -> None:
+    """Print what rotating the key did."""
+    if as_json:
+        sys.stdout.write(json.dumps(done.as_dict(), indent=2) + "\n")
+        return
+    console = Console()
+    where = f"; the new key is in: {done.place}" if done.place else ""
+    console.print(f"{sum(done.rows.values()):,} rows re-keyed; the chain has {done.key_count} keys{where}", highlight=False, markup=False)
+    for title, names in (
+        ("To do", done.to_do),
+        ("Leftovers of killed runs removed", done.removed),
+        ("Exports (they hold no pseudonym, and stay)", done.exports),
+        ("Not written by perdure; look through them yourself", done.unmanaged),
+    ):
+        if names:
+            console.print(f"{title}: {', '.join(names)}", highlight=False, markup=False)
+    console.print("Backups and copies outside the home are under the old key still. Keep a copy of the new key, apart from the data.")
 
 
 def print_status(status: Status) -> None:

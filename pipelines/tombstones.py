@@ -6,7 +6,7 @@ it is stored; an account that turns out to belong to one (an alias learnt later)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,6 +50,8 @@ class Tombstones:
         self._warehouse = warehouse
         self._marks = frozenset(mark for (mark,) in warehouse.run("select tombstone from raw.tombstone"))
         self._known: dict[str, bool] = {}
+        self.earlier: Callable[[str], Iterable[str]] = lambda _: ()
+        """What a pseudonym was before rotations of the key (`Pseudonymiser.earlier`): tombstones of old still hold."""
 
     def __bool__(self) -> bool:
         return bool(self._marks)
@@ -64,7 +66,7 @@ class Tombstones:
         text = str(pseudonym)
         found = self._known.get(text)
         if found is None:
-            found = self._known[text] = tombstone(text) in self._marks
+            found = self._known[text] = any(tombstone(name) in self._marks for name in (text, *self.earlier(text)))
         return found
 
     def add(self, pseudonyms: Iterable[str]) -> None:

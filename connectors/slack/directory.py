@@ -117,7 +117,7 @@ class Directory:
         self._client = client
         self._workspace = workspace
         self._settings = settings
-        self._opted_out = OptedOut(settings.opted_out)
+        self._opted_out = OptedOut(settings.opted_out, pseudonyms.earlier)
         self._pseudonyms = pseudonyms
         self._span = span
         self._may_ask = True

@@ -45,6 +45,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -52,6 +53,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from metrics.panels import generator
 from metrics.parameters import Parameters
 
 Floats = NDArray[np.float64]
@@ -94,8 +96,9 @@ def team_pair_reliance(team_pair_contact: pa.Table, parameters: Parameters) -> p
         found[f"top_one_{side}_ratio"], found[f"top_two_{side}_ratio"] = one, two
         # a team's people stand on either side of couples, so that the panel and the team's name find all of them
         team = _team_members(frame, side)
-        rng = np.random.default_rng([parameters.seed, int(side == "b")])
-        found[f"null_top_one_{side}_ratio"], capacity[side] = chance_share(group, days, *team, parameters.null_draws, rng)
+        found[f"null_top_one_{side}_ratio"], capacity[side] = chance_share(
+            group, days, *team, parameters.null_draws, _by_panel(frame, parameters.seed, side)
+        )
     found["person_count"] = found["side_a_number"] + found["side_b_number"]
     return _flagged(found, capacity, parameters.hanging_share)[list(COLUMNS)]
 
@@ -154,8 +157,15 @@ def _team_members(frame: pd.DataFrame, side: str) -> tuple[Ints, Ints, Floats]:
     return np.asarray(rows, dtype=np.int64), np.asarray(members["number"], dtype=np.int64), np.asarray(members["degree"], dtype=np.float64)
 
 
+def _by_panel(frame: pd.DataFrame, seed: int, side: str) -> Callable[[], Floats]:
+    """Draw a number for each row, from a stream a panel: a panel's figures do not depend on which others are computed with it."""
+    sizes = frame.groupby(["panel_kind", "panel_start"], sort=True).size()
+    streams = [(generator(seed, side, *panel), int(size)) for panel, size in sizes.items()]
+    return lambda: np.concatenate([stream.random(size) for stream, size in streams])
+
+
 def chance_share(
-    group: Ints, days: Floats, team: Ints, member_team: Ints, degree: Floats, draws: int, rng: np.random.Generator
+    group: Ints, days: Floats, team: Ints, member_team: Ints, degree: Floats, draws: int, uniform: Callable[[], Floats]
 ) -> tuple[Floats, Ints]:
     """The mean share of the busiest member if each pair's days fell to a member of its team in proportion to degree.
 
@@ -166,7 +176,7 @@ def chance_share(
         member_team: Team of each member, in order.
         degree: Degree of each member.
         draws: How often to draw.
-        rng: Where from.
+        uniform: Draws a number of [0, 1) for each pair.
 
     Returns:
         The share, and how many members there are, for each couple of teams.
@@ -180,7 +190,7 @@ def chance_share(
     total = np.add.reduceat(days, starts)
     summed = np.zeros(len(starts))
     for _ in range(draws):
-        drawn = np.searchsorted(cumulated, low + rng.random(len(group)) * (high - low), side="right") - 1
+        drawn = np.searchsorted(cumulated, low + uniform() * (high - low), side="right") - 1
         drawn = np.clip(drawn, first[team], first[team + 1] - 1)
         held = np.bincount(offset[group] + drawn - first[team], days, minlength=int(size.sum()))
         summed += np.maximum.reduceat(held, offset) / total
