@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from planted.verdicts import Cover, Null, Verdict, verdicts
 from scipy import stats
+
+from planted.verdicts import Cover, Null, Verdict, verdicts
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FIGURES: Final = Path(__file__).parent / "FIGURES.md"
@@ -66,7 +67,7 @@ class Share:
         return self.hits / self.count
 
     def wilson(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Wilson's interval of the share; it takes verdicts of one seed for independent, so for several levels together it is too narrow."""
+        """Wilson's interval of the share. It takes verdicts of one seed for independent: of several levels together it is too narrow."""
         z = float(stats.norm.ppf((1 + confidence) / 2))
         middle, shrink = self.share + z * z / (2 * self.count), 1 + z * z / self.count
         half = z * math.sqrt(self.share * (1 - self.share) / self.count + z * z / (4 * self.count**2))
@@ -168,14 +169,20 @@ def called(seeds: Iterable[Seed], *, by_level: bool) -> list[Share]:
 def written(seeds: list[Seed], command: str, commit: str, day: str) -> str:
     """The figures as a page."""
     seconds = sum(seed.seconds for seed in seeds)
+    run_as = f"`{command}`, commit {commit}, {day}: {len(seeds)} seeds"
+    by_level = [
+        f"{_row(share, share.level)} {_number(share.truth)} | {_number(share.estimate)} | {_number(share.reach)} |"
+        for share in covered(seeds, by_level=True)
+    ]
     lines = [
         "# Planted truths: how often the published intervals hold them",
         "",
-        f"`{command}`, commit {commit}, {day}: {len(seeds)} seeds, {seconds / len(seeds):.1f} s of CPU each ({seconds / 60:.0f} min in all).",
+        f"{run_as}, {seconds / len(seeds):.1f} s of CPU each ({seconds / 60:.0f} min in all).",
         "",
-        "Three organisations of 160 people over 350 days a seed (`society.py`), from the sandbox through messages to built tables; truths are",
-        "defined in `truths.py`. Intervals are the tables' own, at 95%. What must hold for every quantity: at least 90% of them hold the",
-        "truth, and of effects that are not there at most 7% are called significant. Wilson intervals (95%) take verdicts for independent.",
+        "Three organisations of 160 people over 350 days a seed (`society.py`), from the sandbox through messages to built tables;",
+        "truths are defined in `truths.py`. Intervals are the tables' own, at 95%. What must hold for every quantity: at least 90% of",
+        "them hold the truth, and of effects that are not there at most 7% are called significant. Wilson intervals (95%) take verdicts",
+        "for independent.",
         "",
         "## Quantities",
         "",
@@ -191,19 +198,19 @@ def written(seeds: list[Seed], command: str, commit: str, day: str) -> str:
         "",
         "## Quantities by level",
         "",
-        "Truth and estimate are means over the intervals, the reach is the median half-width of those that are bounded on both sides. Where a",
-        "half-life is often not reached, the mean estimate is of those organisations only in which it was, and so too low; the intervals are",
-        "of all.",
+        "Truth and estimate are means over the intervals, the reach is the median half-width of those that are bounded on both sides.",
+        "Where a half-life is often not reached, the mean estimate is of those organisations only in which it was, and so too low; the",
+        "intervals are of all.",
         "",
         "| Quantity | Level | Seeds | Hold | Share | Wilson | Truth | Estimate | Reach |",
         "|---|---|--:|--:|--:|---|--:|--:|--:|",
-        *(f"{_row(share, share.level)} {_number(share.truth)} | {_number(share.estimate)} | {_number(share.reach)} |" for share in covered(seeds, by_level=True)),
+        *by_level,
         "",
         "## Effects that are not there, by level",
         "",
-        "| Family | Level | Seeds | Tests | Called | Share | Wilson |",
-        "|---|---|--:|--:|--:|--:|---|",
-        *(f"| {share.name} | {share.level} |{_row(share, '').partition(' |')[2]}" for share in called(seeds, by_level=True)),
+        "| Family | Level | Seeds | Called | Share | Wilson |",
+        "|---|---|--:|--:|--:|---|",
+        *(_row(share, share.level) for share in called(seeds, by_level=True)),
     ]
     return "\n".join(lines) + "\n"
 

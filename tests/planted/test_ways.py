@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from planted.society import KEY, built
 from worlds import tables
 
 from connectors import slack
@@ -19,6 +18,7 @@ from connectors.state import MemoryState
 from pipelines.build import build
 from pipelines.settings import Settings, load_declarations
 from pipelines.warehouse import Warehouse
+from planted.society import KEY, built
 
 OUTSIDE = 1_000_000
 """Number of everyone outside."""

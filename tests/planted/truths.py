@@ -12,13 +12,19 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from planted.society import alike
 
 from connectors.sandbox import Organisation, World, make
 from connectors.sandbox.world import KIND_MEDIA, KINDS
 from metrics.policy._design import Blocks
+from planted.society import alike
 
-KIND: Final = {medium: kind for kind, media in KIND_MEDIA.items() for medium in media} | {"slack_group_dm": "chat", "teams_group_chat": "chat"}
+KIND: Final = {
+    **{medium: kind for kind, media in KIND_MEDIA.items() for medium in media},
+    **dict.fromkeys(("slack_group_dm", "teams_group_chat"), "chat"),
+}
+    "slack_group_dm": "chat",
+    "teams_group_chat": "chat",
+}
 HORIZONS: Final = (30, 60, 90)
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
-from planted import truths
-from planted.society import Society, society
 
 from metrics.policy._design import blocks, starts
+from planted import truths
+from planted.society import Society, society
 
 TABLES: Final = {
     "default": ("medium_hazard", "org_panel_reciprocity", "policy_effect"),
@@ -65,7 +65,7 @@ class Null:
 Verdict = Cover | Null
 
 
-def verdicts(seed: int, newcomer_worlds: int = 100) -> list[Verdict]:
+def verdicts(seed: int, newcomer_worlds: int = 60) -> list[Verdict]:
     """Build the three organisations of a seed and judge their tables."""
     found: list[Verdict] = []
     one = society("default", seed, TABLES["default"])
@@ -133,7 +133,9 @@ def _lives(one: Society) -> Iterator[Verdict]:
             yield from _cover("half-life in weeks, exponential law", row.level, row.exponential_weeks, truth, *bounds)
         elif row.grouping == "medium_mix" and "+" not in row.level:
             truth = truths.half_life_from_landmark(world, row.level, 28)
-            yield from _cover("half-life in weeks from the landmark", row.level, row.half_life_weeks, truth, row.lower_weeks, row.upper_weeks)
+            yield from _cover(
+                "half-life in weeks from the landmark", row.level, row.half_life_weeks, truth, row.lower_weeks, row.upper_weeks
+            )
     curve = one.table("tie_survival")
     for row in curve[(curve["grouping"] == "origin_medium") & (curve["age_days"] == 90)].itertuples():
         truth = truths.survival(world, truths.KIND[row.level], 90)
