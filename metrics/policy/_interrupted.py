@@ -109,7 +109,7 @@ class _Fit:
 
 
 def _fit(x: Floats, y: Floats, apart: Floats, carried: float, fresh: float) -> _Fit:
-    """Fit with errors whose correlation over t weeks is (1 - fresh) carried^t; the likelihood is restricted: it allows for the trends."""
+    """Fit with errors whose correlation over t weeks is (1 - fresh) carried^t; restricted likelihood."""
     law = (1 - fresh) * carried**apart
     np.fill_diagonal(law, 1.0)
     root = np.linalg.cholesky(law)

@@ -67,7 +67,7 @@ class Share:
         return self.hits / self.count
 
     def wilson(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Wilson's interval of the share. It takes verdicts of one seed for independent: of several levels together it is too narrow."""
+        """Wilson's interval of the share. Verdicts of one seed count as independent: of several levels it is too narrow."""
         z = float(stats.norm.ppf((1 + confidence) / 2))
         middle, shrink = self.share + z * z / (2 * self.count), 1 + z * z / self.count
         half = z * math.sqrt(self.share * (1 - self.share) / self.count + z * z / (4 * self.count**2))

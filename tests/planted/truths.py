@@ -22,9 +22,6 @@ KIND: Final = {
     **{medium: kind for kind, media in KIND_MEDIA.items() for medium in media},
     **dict.fromkeys(("slack_group_dm", "teams_group_chat"), "chat"),
 }
-    "slack_group_dm": "chat",
-    "teams_group_chat": "chat",
-}
 HORIZONS: Final = (30, 60, 90)
 
 
