@@ -65,7 +65,7 @@ class Null:
 Verdict = Cover | Null
 
 
-def verdicts(seed: int, newcomer_worlds: int = 60) -> list[Verdict]:
+def verdicts(seed: int, newcomer_worlds: int = 100) -> list[Verdict]:
     """Build the three organisations of a seed and judge their tables."""
     found: list[Verdict] = []
     one = society("default", seed, TABLES["default"])
