@@ -73,7 +73,7 @@ class Plain:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._said: dict[str, float] = {}
+        self._said: dict[str, tuple[float, bool]] = {}
         self._paces: dict[str, _Pace] = {}
 
     def update(self, stage: str, done: int, total: int | None, detail: str = "", count: int | None = None) -> None:
@@ -81,8 +81,9 @@ class Plain:
         now = self._clock()
         pace = self._paces.setdefault(stage, _Pace(now, done, count or 0))
         ended = total is not None and done >= total
-        if ended or stage not in self._said or now - self._said[stage] >= _QUIET_SECONDS:
-            self._said[stage] = now
+        said_at, had_ended = self._said.get(stage, (-_QUIET_SECONDS, False))
+        if now - said_at >= _QUIET_SECONDS or (ended and not had_ended):
+            self._said[stage] = now, ended
             of = f"/{total:,}" if total is not None else ""
             told = [f"{done:,}{of}", detail, "" if count is None else pace.rate(now, count), pace.left(now, done, total)]
             sys.stderr.write(f"{stage}: {', '.join(part for part in told if part)}\n")
