@@ -301,6 +301,7 @@ def main() -> None:
     """Measure both services, or be one of the processes for it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--messages", type=int, default=100_000, help="messages of each service (default: 100,000)")
+    parser.add_argument("sources", nargs="*", help="slack, microsoft365; both by default")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--collect", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
@@ -311,9 +312,12 @@ def main() -> None:
     elif options.collect:
         sys.stdout.write(json.dumps(collect(options.collect, options.port, options.folder)))
     else:
-        rows = [measured(options.messages, source) for source in ("slack", "microsoft365")]
-        for row in ({name: name for name in rows[0]}, *rows):
-            sys.stdout.write("  ".join(f"{value:>18}" for value in row.values()) + "\n")
+        rows: list[dict[str, Any]] = []
+        for source in options.sources or ("slack", "microsoft365"):
+            rows.append(measured(options.messages, source))
+            for row in ({name: name for name in rows[0]}, rows[-1]) if len(rows) == 1 else (rows[-1],):
+                sys.stdout.write("  ".join(f"{value:>18}" for value in row.values()) + "\n")
+                sys.stdout.flush()
         sys.stdout.write(json.dumps({"bench": "sources", "rows": rows}) + "\n")
 
 
