@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrics.disclosure._cells import Flags, Hashes, Numbers, dimension_keys
+from metrics.disclosure._cells import Flags, Hashes, Indices, Numbers, dimension_keys
 from metrics.disclosure._policy import Roles
 
 _ALIKE: Final = 0.95
@@ -28,7 +28,8 @@ def repeated(tables: Mapping[str, pa.Table], roles: Mapping[str, Roles], gone: M
         roles: What their columns are.
         gone: Full name -> rows that are withheld.
     """
-    keys = {name: dimension_keys(table, roles[name]) for name, table in tables.items()}
+    alone = {name: _alone(dimension_keys(table, roles[name])) for name, table in tables.items() if len(roles[name].figures)}
+    common: dict[tuple[str, str], tuple[Indices, Indices]] = {}
     holders: dict[str, list[str]] = {}
     for name in tables:
         for column in (*roles[name].rounded, *roles[name].digits):
@@ -39,7 +40,9 @@ def repeated(tables: Mapping[str, pa.Table], roles: Mapping[str, Roles], gone: M
         for one, other in combinations(values, 2):
             if not (gone[one].any() or gone[other].any()):
                 continue
-            at_one, at_other = _common(keys[one], keys[other])
+            if (one, other) not in common:
+                common[one, other] = _common(alone[one], alone[other])
+            at_one, at_other = common[one, other]
             if not _are_one(values[one][at_one], values[other][at_other]):
                 continue
             for shown, its, hidden, others in ((one, at_one, other, at_other), (other, at_other, one, at_one)):
@@ -50,20 +53,16 @@ def repeated(tables: Mapping[str, pa.Table], roles: Mapping[str, Roles], gone: M
     return found
 
 
-def _common(one: Hashes, other: Hashes) -> tuple[Numbers, Numbers]:
-    """The rows of both tables that have a key in common; keys that several rows of a table share speak of no single row."""
-    _, at_one, at_other = np.intersect1d(_alone(one), _alone(other), return_indices=True)
-    return np.flatnonzero(_is_alone(one))[at_one], np.flatnonzero(_is_alone(other))[at_other]
+def _alone(keys: Hashes) -> tuple[Hashes, Indices]:
+    """The keys of single rows, sorted, and where they are; a key that several rows of a table share speaks of no single row."""
+    found, first, count = np.unique(keys, return_index=True, return_counts=True)
+    return found[count == 1], first[count == 1]
 
 
-def _is_alone(keys: Hashes) -> Flags:
-    _, inverse, count = np.unique(keys, return_inverse=True, return_counts=True)
-    alone: Flags = count[inverse] == 1
-    return alone
-
-
-def _alone(keys: Hashes) -> Hashes:
-    return keys[_is_alone(keys)]
+def _common(one: tuple[Hashes, Indices], other: tuple[Hashes, Indices]) -> tuple[Indices, Indices]:
+    """The rows of both tables that have a key in common."""
+    _, at_one, at_other = np.intersect1d(one[0], other[0], assume_unique=True, return_indices=True)
+    return one[1][at_one], other[1][at_other]
 
 
 def _are_one(one: Numbers, other: Numbers) -> bool:

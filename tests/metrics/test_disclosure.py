@@ -23,6 +23,8 @@ from metrics.disclosure import (
     feasible_intervals,
     roles_of,
 )
+from metrics.disclosure._attack import bounds_of, cleared
+from metrics.disclosure._cells import AT_LEAST, AT_MOST, SUM, Cells
 
 
 @dataclass(frozen=True)
@@ -438,6 +440,43 @@ def test_columns_of_one_name_that_disagree_are_two_figures() -> None:
     }
     out = control(tables, {"metrics.one": one, "metrics.two": other}).tables
     assert out["metrics.two"]["tie_count"].to_pylist() == [70, 30, 45]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([SUM, AT_MOST, AT_LEAST]),
+    st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_size=5),
+    st.booleans(),
+    st.integers(0, 6),
+    st.floats(0, 1),
+)
+def test_what_arithmetic_clears_linear_programming_clears_too(
+    kind: int, parts: list[tuple[int, bool]], is_total_hidden: bool, slack: int, at: float
+) -> None:
+    """A line by itself, beside another like it: whatever is taken as wide enough without the solver is so."""
+    values = [value for value, _ in parts]
+    total = {SUM: sum(values), AT_LEAST: sum(values) + slack, AT_MOST: round(max(values) + at * (sum(values) - max(values)))}[kind]
+    size = len(parts) + 1
+    hidden = np.array([*(flag and value > 0 for value, flag in parts), is_total_hidden and total > 0] * 2)
+    links = np.arange(2 * size).reshape(2, size)
+    cells = Cells(
+        keys=np.arange(2 * size, dtype=np.uint64),
+        values=np.array([*values, total] * 2, float),
+        row_cell=np.empty((0, 3), np.int64),
+        row=np.empty(0, np.int64),
+        parent=np.repeat(links[:, -1], size - 1),
+        child=links[:, :-1].ravel(),
+        kind=np.full(2 * (size - 1), kind),
+        line=np.repeat([0, 1], size - 1),
+    )
+    clear = cleared(cells, *bounds_of(cells, hidden), 4)
+    assert not clear[~hidden].any()
+    intervals = feasible_intervals(cells, hidden, np.flatnonzero(clear)) if hidden.any() else {}
+    assert all(interval.width >= 4 - 1e-6 for interval in intervals.values())
+    if kind != AT_MOST and hidden.any():
+        # and where the whole line is open, nothing that is wide is left to the solver
+        every = feasible_intervals(cells, hidden)
+        assert clear[hidden].all() == all(interval.width >= 4 - 1e-6 for interval in every.values())
 
 
 # -- escaping -----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ MUTUAL: Final = ("mutual_share", "mutual_share_low", "mutual_share_high")
 DECAY: Final = ("decay", "decay_low", "decay_high")
 KINDS: Final = ("client", "supplier", "partner", "public_body", "unknown")
 ALL: Final = "any"
+MOST_OF_A_KIND: Final = 10
 
 
 def outside(view: View) -> Section:
@@ -61,9 +62,12 @@ def _table(
     words = view.words
     lines: list[Sequence[Markup] | Markup] = []
     by_kind = {row["external_kind"]: row for row in kinds}
+    is_cut = False
     for kind in sorted({row["external_kind"] for row in (*kinds, *single)}, key=lambda kind: KINDS.index(kind) if kind in KINDS else 9):
         shown = [row for row in single if row["external_kind"] == kind and not row.is_withheld]
         shown = sorted(shown, key=lambda row: (-(row.number("tie_count") or 0.0), row["external_organisation"]))
+        is_cut |= len(shown) > MOST_OF_A_KIND
+        shown = shown[:MOST_OF_A_KIND]
         if kind in by_kind:
             lines.append(_line(view, by_kind[kind], Markup("<b>{}</b>").format(words.name("kind", kind)), earlier))
         elif shown:
@@ -81,7 +85,7 @@ def _table(
     head = heads(
         view, "outside", "name", "own", "theirs", "ties", "before", "strip", "mutual", "decay", strips={"strip": (Scale(0, 1), "percent")}
     )
-    return [Table(words("outside.caption"), head, lines), *notes(left)]
+    return [Table(words("outside.caption"), head, lines, words("outside.smaller") if is_cut else None), *notes(left)]
 
 
 def _line(view: View, row: Row, name: Markup, earlier: dict[tuple[str, str], Row]) -> Sequence[Markup]:

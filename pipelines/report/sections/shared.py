@@ -13,6 +13,8 @@ from pipelines.report.cells import Row, View
 from pipelines.report.charts import Scale
 
 ALL_TIES: Final = {"grouping": "all", "level": "all"}
+MOST_NAMED: Final = 20
+"""How many names a sentence about what is left out lists."""
 
 
 def missing(view: View, section: str, table: str) -> Section:
@@ -76,13 +78,16 @@ def not_shown(view: View, rows: Sequence[Row], name: Callable[[Row], Markup], wh
         by_reason.setdefault(code, []).append(name(row))
     said = []
     for code, names in by_reason.items():
-        listed = words.listed(list(dict.fromkeys(names)))
+        unique = list(dict.fromkeys(names))
+        listed = words.listed(unique[:MOST_NAMED])
         if code == "withheld":
             said.append(words("left_out.withheld", names=listed, n=view.setting(view.release.policy.minimum_group_size)))
         elif words.has(f"reason.{code}"):
             said.append(words("left_out.because", names=listed, why=words(f"reason.{code}")))
         else:
             said.append(words("left_out.plain", names=listed))
+        if len(unique) > MOST_NAMED:
+            said.append(words("left_out.more"))
     return said
 
 
