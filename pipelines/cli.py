@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +16,25 @@ import typer
 
 from connectors.errors import UserError
 from pipelines.audit import record
-from pipelines.cli_options import AddressArgument, DayOption, Engine, HomeOption, QuietOption, SinceOption, SourceArgument, UntilOption
+from pipelines.cli_options import (
+    AddressArgument,
+    DayOption,
+    Engine,
+    HomeOption,
+    JsonOption,
+    QuietOption,
+    SinceOption,
+    SourceArgument,
+    UntilOption,
+    YesOption,
+    address_of,
+    be_sure,
+    day,
+    utc,
+)  # fmt: skip
 from pipelines.exit_codes import DONE_WITH_GAPS, USER_ERROR, exit_code
 from pipelines.home import Home
+from pipelines.prefect_environment import run_nightly
 from pipelines.progress import reporting
 
 if TYPE_CHECKING:
@@ -148,7 +164,7 @@ def sync_services(
     if not sources:
         raise UserError("sync: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
     with reporting(quiet=_quiet(quiet)):
-        reports = [sync.sync_source(*opened, name, since=_utc(since), until=_utc(until)) for name in sources]
+        reports = [sync.sync_source(*opened, name, since=utc(since), until=utc(until)) for name in sources]
     for report in reports:
         _tell(report, exits=False)
     if any(report.has_gaps for report in reports):
@@ -176,7 +192,7 @@ def backfill(
         raise UserError("backfill: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
     start = since.replace(tzinfo=UTC)
     with reporting(quiet=_quiet(quiet)), patience(60 * opened[1].nightly.wait_minutes):
-        results = [run_backfill(*opened, name, start, _utc(until), days=days) for name in sources]
+        results = [run_backfill(*opened, name, start, utc(until), days=days) for name in sources]
     for done in results:
         read, changed = (sum(getattr(part, name) for part in done.reports) for name in ("interaction_count", "changed_count"))
         typer.echo(
@@ -204,7 +220,7 @@ def build(
     opened = _opened(home)
     settings = chosen(opened[1], engine, master, conf)
     with reporting(quiet=_quiet(quiet)):
-        report = night.build_stage(opened[0], settings, as_of=_day(as_of))
+        report = night.build_stage(opened[0], settings, as_of=day(as_of))
     if report.is_unchanged:
         typer.echo(f"Nothing changed; figures are as of {report.as_of}.")
     else:
@@ -292,7 +308,7 @@ def nightly(
     """Do what a night does, as the Prefect flow, without a server: sync, build, check, publish, export."""
     opened = _opened(home)
     with reporting(quiet=_quiet(quiet)):
-        summary = _run_nightly(opened[0], export)
+        summary = run_nightly(opened[0], export)
     typer.echo(f"Done; figures are as of {summary['build']['as_of']}. Analysts' file: {opened[0].published}")
     _warn(summary["build"]["breaks"])
     for name, reason in summary["failed"].items():
@@ -305,18 +321,6 @@ def nightly(
 def _warn(breaks: list[str]) -> None:
     for line in breaks:
         typer.echo(f"Warning: {line}.", err=True)
-
-
-def _run_nightly(home: Home, export: bool | None) -> dict[str, Any]:
-    from pipelines.prefect_environment import prepare
-    from pipelines.progress import reporter
-
-    prepare(home)
-    reporter().say("Starting Prefect (about 20 seconds without a server; a first run takes a little longer) ...")
-    from pipelines.flows import nightly as flow
-
-    summary: dict[str, Any] = flow(home=str(home.path), export=export)
-    return summary
 
 
 @app.command(epilog="Example: perdure serve --port 4200")
@@ -336,7 +340,7 @@ def serve(
 
 
 @app.command(epilog="Example: perdure status --json")
-def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, home: HomeOption = None) -> None:
+def status(json: JsonOption = False, home: HomeOption = None) -> None:
     """Account for everything that was read: counted, excluded by reason, quarantined by reason; coverage, gaps, last runs."""
     from pipelines import night
     from pipelines.tables import print_status
@@ -355,54 +359,39 @@ def about(address: AddressArgument, home: HomeOption = None) -> None:
 
     from pipelines import privacy
 
-    typer.echo(json.dumps(privacy.about(*_opened(home), _address(address)), default=str, indent=2))
+    typer.echo(json.dumps(privacy.about(*_opened(home), address_of(address)), default=str, indent=2))
 
 
 @app.command(epilog="Example: perdure forget ann@example.org --yes")
 def forget(
-    address: AddressArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    home: HomeOption = None,
-    quiet: QuietOption = False,
+    address: AddressArgument, yes: YesOption = False, json: JsonOption = False, home: HomeOption = None, quiet: QuietOption = False
 ) -> None:
     """Erase a person from everything that is stored and published, and keep them out of every later sync. There is no way back."""
     from pipelines import privacy
     from pipelines.tables import print_forgotten
 
-    opened, asked = _opened(home), _address(address)
-    if not yes and not (sys.stdin.isatty() and typer.confirm("Erase this person from everything? There is no way back.")):
-        raise UserError("forget: nothing was done; give --yes to confirm")
+    opened, asked = _opened(home), address_of(address)
+    be_sure(yes, "forget", "Erase this person from everything? There is no way back.")
     with reporting(quiet=_quiet(quiet)):
         done = privacy.forget(*opened, asked)
     print_forgotten(done, as_json=json)
 
 
 @app.command("rotate-key", epilog="Example: perdure rotate-key --yes")
-def rotate_key(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    home: HomeOption = None,
-    quiet: QuietOption = False,
-) -> None:
+def rotate_key(yes: YesOption = False, json: JsonOption = False, home: HomeOption = None, quiet: QuietOption = False) -> None:
     """Add a new key to the chain, re-key everything that is stored in one transaction, and publish it. Killed anywhere, run it again."""
     from pipelines.rotate import rotate
     from pipelines.tables import print_rotated
 
     opened = _opened(home)
-    if not yes and not (sys.stdin.isatty() and typer.confirm("Give every person and message another pseudonym? There is no way back.")):
-        raise UserError("rotate-key: nothing was done; give --yes to confirm")
+    be_sure(yes, "rotate-key", "Give every person and message another pseudonym? There is no way back.")
     with reporting(quiet=_quiet(quiet)):
         done = rotate(*opened)
     print_rotated(done, as_json=json)
 
 
-def _address(given: str) -> str:
-    return sys.stdin.readline().strip() if given == "-" else given
-
-
 @app.command(epilog="Example: perdure doctor")
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, home: HomeOption = None) -> None:
+def doctor(json: JsonOption = False, home: HomeOption = None) -> None:
     """Examine all that a night needs: versions, permissions, key, clock, disk, lock, schema, Prefect, published file; each with its fix."""
     from pipelines.doctor import examine
     from pipelines.tables import print_findings
@@ -444,7 +433,7 @@ def demo(
 
     place = _home(home)
     with reporting(quiet=_quiet(quiet)):
-        lines = run_demo(place, people=people, days=days, seed=seed, nightly=lambda: _run_nightly(place, True))
+        lines = run_demo(place, people=people, days=days, seed=seed, nightly=lambda: run_nightly(place, True))
     for line in lines:
         typer.echo(line)
 
@@ -464,14 +453,6 @@ def _tell(report: Any, *, exits: bool = True) -> None:
             typer.echo(f"  {label}: {count:,} ({reason})", err=True)
     if exits and report.has_gaps:
         raise typer.Exit(DONE_WITH_GAPS)
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment else None
-
-
-def _day(moment: datetime | None) -> date | None:
-    return moment.date() if moment else None
 
 
 def run(command: Callable[[], Any]) -> int:

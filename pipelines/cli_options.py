@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import sys
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from connectors.errors import UserError
 
 
 class Service(StrEnum):
@@ -37,3 +40,30 @@ UntilOption = Annotated[datetime | None, typer.Option("--until", formats=["%Y-%m
 AddressArgument = Annotated[
     str, typer.Argument(help="An e-mail address, or a person_id; - reads it from standard input, so that it stands in no shell history.")
 ]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """Return a day of an option as its first moment in UTC."""
+    return moment.replace(tzinfo=UTC) if moment else None
+
+
+def day(moment: datetime | None) -> date | None:
+    """Return a day of an option as a date."""
+    return moment.date() if moment else None
+
+
+def be_sure(yes: bool, command: str, question: str) -> None:
+    """Ask before what has no way back.
+
+    Raises:
+        UserError: If the answer is no, or nobody is there to give one.
+    """
+    if not yes and not (sys.stdin.isatty() and typer.confirm(question)):
+        raise UserError(f"{command}: nothing was done; give --yes to confirm")
+
+
+def address_of(given: str) -> str:
+    """Return an address as it was given, or the first line of standard input for `-`."""
+    return sys.stdin.readline().strip() if given == "-" else given

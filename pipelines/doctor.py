@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -75,7 +76,7 @@ def examine(home: Home) -> list[Finding]:
         findings.append(Finding("settings", "mend", str(error), "correct it in perdure.toml or the environment"))
     findings += _lock(home)
     findings += _warehouse(home, settings)
-    for examination in (_disk, _published, _leftovers):
+    for examination in (_disk, _encryption, _published, _leftovers):
         findings += examination(home)
     return [*findings, *_prefect()]
 
@@ -232,6 +233,25 @@ def _disk(home: Home) -> Iterator[Finding]:
     needed = used + _SPARE_BYTES
     told = f"{free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB wanted (a second copy of the files, and 1 GB)"
     yield Finding("disk", "ok", told) if free >= needed else Finding("disk", "mend", told, "free space where the home lies, or enlarge it")
+
+
+def _encryption(home: Home) -> Iterator[Finding]:
+    """DuckDB cannot write encrypted files offline, so the disk has to: said, but no reason for a night not to run."""
+    device = home.path.stat().st_dev
+    uuid = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/dm/uuid")
+    try:
+        is_encrypted = uuid.read_text(encoding="ascii").startswith("CRYPT-")
+    except OSError:
+        is_encrypted = False
+    if is_encrypted:
+        yield Finding("encryption", "ok", "the home lies on an encrypted disk")
+    else:
+        yield Finding(
+            "encryption",
+            "ok",
+            "not seen: the home lies on no dm-crypt device",
+            "if the disk is not encrypted otherwise (by its maker or the cloud), put the home on one that is",
+        )
 
 
 def _published(home: Home) -> Iterator[Finding]:

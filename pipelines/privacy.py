@@ -255,7 +255,7 @@ def _searched(home: Home, settings: Settings, who: Identity, people: set[int]) -
     """Look for every pseudonym of a person in every row and every byte, and return where nothing was found."""
     keys, ids = sorted(people | who.account_keys), sorted(who.person_ids)
     with open_warehouse(home, settings) as warehouse:
-        for table, test in naming_conditions(warehouse, keys, ids).items():
+        for table, test in naming_conditions(warehouse, keys, ids, schemas=("raw", "core", "metrics")).items():
             if warehouse.value(f"select count(*) from {table} where {test}"):
                 raise NotErasedError(f"a row of {table} names the person still")
     needles = traces(keys, ids)
@@ -270,14 +270,15 @@ def _searched(home: Home, settings: Settings, who: Identity, people: set[int]) -
 
 
 def traces(keys: Iterable[int], ids: Iterable[str]) -> list[bytes]:
-    """Return every form in which pseudonyms would stand in a file: 64-bit little-endian, decimal, hexadecimal, UUID."""
+    """Return every form in which pseudonyms would stand in a file: 64 bits or decimal, 128 bits, hexadecimal or UUID."""
     found: list[bytes] = []
-    for key in keys:
-        found += [key.to_bytes(8, "little", signed=True), str(key).encode()]
+    for key in {*keys, *(person_key(name) for name in ids)}:
+        found += [key.to_bytes(8, "little", signed=True), key.to_bytes(8, "big", signed=True), str(key).encode()]
     for name in ids:
-        found += [name.encode(), _dashed([name])[0].encode(), person_key(name).to_bytes(8, "little", signed=True)]
+        found += [spelt.encode() for text in (name, _dashed([name])[0]) for spelt in (text, text.upper())]
         # DuckDB keeps a UUID as a 128-bit integer whose first bit is turned over
-        found.append((int(name, 16) ^ (1 << 127)).to_bytes(16, "little"))
+        for value in (int(name, 16), int(name, 16) ^ (1 << 127)):
+            found += [value.to_bytes(16, "little"), value.to_bytes(16, "big")]
     return found
 
 

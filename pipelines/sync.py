@@ -19,6 +19,7 @@ from connectors import events_file
 from connectors.checks import ScopeCheck
 from connectors.errors import UserError
 from connectors.records import Batch
+from pipelines.clock import refuse_wrong_clock
 from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
@@ -182,6 +183,8 @@ def sync_source(
     if chosen is None:
         raise UserError(f"{source}: not configured; add a [{source}] section to perdure.toml")
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
+    if until is None:
+        refuse_wrong_clock(source, chosen.base_url)
     with open_warehouse(home, settings) as warehouse, warehouse.recorded(f"sync {source}") as counts:
         verify_key(warehouse, pseudonyms)
         chosen = _without_the_forgotten(chosen, warehouse)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -79,12 +80,22 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
 def begin(home: Path, world: Night) -> subprocess.Popen[str]:
     environment = {"PERDURE_KEY": "5a" * 32, "PATH": "/usr/bin:/bin"}
     what = (str(home), str(world.events), str(world.people), json.dumps(world.services), world.until.isoformat())
-    command = [sys.executable, "-c", NIGHT, *what]
+    command = [sys.executable, "-X", "faulthandler", "-c", NIGHT, *what]
     victim = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[2])
     assert victim.stdout is not None
     assert victim.stdout.readline() == "begun\n"
     victim.stdout.close()
     return victim
+
+
+def ended(night: subprocess.Popen[str]) -> int:
+    """Wait for a night that nobody kills; one that never ends says where it stands."""
+    try:
+        return night.wait(timeout=600)
+    except subprocess.TimeoutExpired:
+        night.send_signal(signal.SIGABRT)
+        night.wait()
+        raise
 
 
 def contents(home: Path) -> dict[str, str]:
@@ -100,7 +111,7 @@ def contents(home: Path) -> dict[str, str]:
 def killed_and_run_again(folder: Path, world: Night, kills: int, seed: int) -> None:
     clean = folder / "clean"
     started = time.monotonic()
-    assert begin(clean, world).wait(timeout=240) == 0
+    assert ended(begin(clean, world)) == 0
     lasted = time.monotonic() - started
     expected = contents(clean)
     chance = random.Random(seed)
@@ -115,7 +126,7 @@ def killed_and_run_again(folder: Path, world: Night, kills: int, seed: int) -> N
             except subprocess.TimeoutExpired:
                 victim.kill()
                 victim.wait()
-        assert begin(home, world).wait(timeout=240) == 0
+        assert ended(begin(home, world)) == 0
         assert contents(home) == expected, f"seed {seed}, kills {group}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 import socket
 from collections import Counter
@@ -15,10 +16,12 @@ import pytest
 from worlds import tables
 
 from connectors.errors import UserError
+from connectors.microsoft365.client import Graph
 from connectors.records import SCHEMAS, Batch
 from connectors.sandbox import World
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.sandbox import Sandbox
+from connectors.slack.client import SlackClient
 from pipelines import night, sync
 from pipelines.cli import run
 from pipelines.faults import explained
@@ -144,6 +147,102 @@ def test_half_a_source_is_coverage_and_not_silence(home: Home) -> None:
     night.build_stage(half, Settings())
     with open_warehouse(half, Settings()) as warehouse:
         assert warehouse.value("select count(*) from core.coverage_day where status = 'partial' and unread_unit_count > 0") > 0
+
+
+Change = Callable[[dict[str, Any], int], None]
+
+
+def with_a_new_field(found: dict[str, Any], number: int) -> None:
+    if {"id", "ts", "ok", "value"} & set(found):  # a map of people has no fields
+        found["aFieldOfNextYear"] = {"value": [number, None, {"text": "new"}], "kind": "unknown"}
+
+
+def with_another_type(found: dict[str, Any], number: int) -> None:
+    """Of every fourth message or meeting the sender is no longer what it was."""
+    for name, other in (("user", {"id": "U1"}), ("from", "someone"), ("organizer", ["someone"])):
+        if name in found and number % 4 == 0 and {"ts", "internetMessageId", "iCalUId", "createdDateTime"} & set(found):
+            found[name] = other
+
+
+def drifted(change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let both services answer in another shape: each object of each answer is changed before the connector sees it."""
+    count = itertools.count()
+
+    def deep(held: Any) -> Any:
+        for part in held.values() if isinstance(held, dict) else held if isinstance(held, list) else ():
+            deep(part)
+        if isinstance(held, dict):
+            change(held, next(count))
+        return held
+
+    slack, graph = SlackClient.call_with_headers, Graph.get
+
+    async def call(self: Any, method: str, **parameters: Any) -> Any:
+        data, headers = await slack(self, method, **parameters)
+        return deep(data), headers
+
+    async def get(self: Any, builder: Any, **options: Any) -> Any:
+        return deep(await graph(self, builder, **options))
+
+    monkeypatch.setattr(SlackClient, "call_with_headers", call)
+    monkeypatch.setattr(Graph, "get", get)
+
+
+@pytest.mark.parametrize("source", ["slack", "microsoft365"])
+def test_a_field_that_appears_changes_nothing_and_one_of_another_type_is_quarantined_by_name(
+    home: Home, sandbox: Sandbox, tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends, clean = sandbox.organisation.ends, Home(tmp_path / "clean").create()
+    whole = sync.sync_source(clean, settings(sandbox), source, until=ends)
+    with monkeypatch.context() as patched:
+        drifted(with_a_new_field, patched)
+        grown = Home(tmp_path / "grown").create()
+        assert not sync.sync_source(grown, settings(sandbox), source, until=ends).quarantined
+    assert stored(grown, source) == stored(clean, source)
+    with monkeypatch.context() as patched:
+        drifted(with_another_type, patched)
+        report = sync.sync_source(home, settings(sandbox), source, until=ends)
+    assert sum(report.quarantined.values()) > 10
+    assert set(report.quarantined) <= {"wrong_type", "missing_sender"}, "a code names what was wrong, and no value"
+    assert 0 < report.interaction_count < whole.interaction_count
+    # mended, the same days are read once more: all that was quarantined is there, nothing twice
+    with open_warehouse(home, Settings()) as warehouse:
+        warehouse.run("delete from raw.cursor")
+    sync.sync_source(home, settings(sandbox), source, until=ends)
+    assert stored(home, source) == stored(clean, source)
+
+
+def test_a_night_whose_clock_was_behind_loses_nothing_once_it_is_right(home: Home, tmp_path: Path) -> None:
+    with Sandbox(World(people=20, days=20, seed=5)) as served:
+        ends = served.organisation.ends
+        for back, wrong in ((8, 0), (5, 4), (2, 0), (0, 0)):
+            served.now = ends - timedelta(days=back)
+            for source in ("slack", "microsoft365"):
+                sync.sync_source(home, settings(served), source, until=served.now - timedelta(days=wrong))
+        clean = Home(tmp_path / "clean").create()
+        for source in ("slack", "microsoft365"):
+            sync.sync_source(clean, settings(served), source, until=ends)
+    for place in (home, clean):
+        night.build_stage(place, Settings())
+    lived, expected = figures(home), figures(clean)
+    assert lived["core.contact"] == expected["core.contact"]
+
+
+@pytest.mark.parametrize("off, said", [(timedelta(days=4), "ahead of"), (timedelta(hours=-3), "behind")])
+def test_a_night_whose_clock_is_wrong_does_not_begin(
+    home: Home, sandbox: Sandbox, off: timedelta, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + off
+
+    monkeypatch.setattr("pipelines.clock.datetime", Clock)
+    for source in ("slack", "microsoft365"):
+        code = run(lambda source=source: sync.sync_source(home, settings(sandbox), source))  # type: ignore[misc]
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert (code, f"minutes {said} that of {source}; set it" in line) == (2, True), line
+    assert not home.warehouse.exists()
 
 
 class Killed(Exception):
