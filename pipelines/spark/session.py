@@ -81,6 +81,7 @@ def start(master: str | None, conf: Mapping[str, str], scratch: Path) -> SparkSe
     if master is not None and master.startswith(_LOCAL):
         # tasks run in this very environment, and nobody else's machine has to reach this one
         os.environ["PYSPARK_PYTHON"] = sys.executable
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         settings |= {
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
