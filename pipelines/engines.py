@@ -33,7 +33,11 @@ def compute(engine: Engine | None, warehouse: Warehouse, catalog: Mapping[str, T
         return {}
     found = engine.compute(warehouse, catalog, wanted)
     # days and panels are landed in chunks
-    of_chunk = {"day": " semi join touched_day using (date)", "panel": " semi join touched_panel using (panel_kind, panel_start)", "full": ""}
+    of_chunk = {
+        "full": "",
+        "day": " semi join touched_day using (date)",
+        "panel": " semi join touched_panel using (panel_kind, panel_start)",
+    }
     return {spec.full_name: f"select * from ({found[spec.full_name]}) as parts{of_chunk[spec.rebuild]}" for spec in wanted}
 
 
