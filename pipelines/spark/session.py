@@ -22,6 +22,8 @@ _LOCAL: Final = ("local", "local[", "local-cluster[")
 _QUIET: Final = {
     # its pages show queries and environment to whoever reaches the port
     "spark.ui.enabled": "false",
+    # perdure shows its own progress
+    "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
