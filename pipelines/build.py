@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import duckdb
 import pandas as pd
@@ -23,7 +23,16 @@ from metrics.parameters import Parameters
 from pipelines.catalog import TableSpec, fingerprint, load_catalog
 from pipelines.declarations import Declarations
 from pipelines.engines import Engine, compute, in_waves
-from pipelines.warehouse import Warehouse, days_of_quarters, local_date, quarter_hour
+from pipelines.touched import (
+    in_chunks,
+    keep_people_as_they_are,
+    touch_by_accounts,
+    touch_by_memberships,
+    touch_by_threads,
+    touch_every_day,
+    touched_volumes,
+)
+from pipelines.warehouse import Warehouse, local_date, quarter_hour
 
 CHUNK_INTERACTIONS: Final = 4_000_000
 """About how many interactions are rebuilt in one transaction: bounds memory, whatever the history holds."""
@@ -49,7 +58,6 @@ from touched_panel
 """The days of each touched panel: joined by day, a hash join; by bounds it would be a join of inequalities."""
 
 Progress = Callable[[str, int, int], None]
-_Part = TypeVar("_Part")
 
 
 class BuildError(Exception):
@@ -209,12 +217,7 @@ class _Build:
     # -- days ---------------------------------------------------------------------------------------------------------
 
     def _touch_every_day(self) -> None:
-        self.warehouse.run(
-            "insert into raw.touched_day select date from ("
-            + days_of_quarters(f"select {quarter_hour('occurred_at')} as quarter, count(*) as n from raw.interaction group by quarter")
-            + ") as d where date not in (select date from raw.touched_day)",
-            {"time_zone": self.parameters.time_zone},
-        )
+        touch_every_day(self.warehouse, self.parameters.time_zone)
         for spec in self.day_tables:
             if self._exists(spec):
                 # a day under another time zone, or a table with other columns, would otherwise stay
@@ -224,80 +227,21 @@ class _Build:
         warehouse = self.warehouse
         is_first = not self._exists(self.catalog["core.pair_day"])
         if not is_first:
-            warehouse.run(
-                "create or replace temp table account_before as "
-                "select source, account_key, person_key, organisation_key, kind from core.account"
-            )
-            warehouse.run(
-                "create or replace temp table membership_before as select person_key, team, valid_from, valid_to from core.membership"
-            )
+            keep_people_as_they_are(warehouse)
         for spec in self.reference_tables:
             self._build_table(spec)
         warehouse.remember("reference records", self._reference_fingerprint())
         if not is_first:
-            self._touch_by_accounts()
-            self._touch_by_memberships()
-        self._touch_by_threads()
-
-    def _touch_by_accounts(self) -> None:
-        """Days on which an account took part that now stands for another person or organisation (an alias learnt, say)."""
-        warehouse = self.warehouse
-        warehouse.run(
-            "create or replace temp table account_change as select n.source, n.account_key from core.account as n "
-            "join account_before as b on b.source = n.source and b.account_key = n.account_key "
-            "where (n.person_key, n.organisation_key, n.kind) is distinct from (b.person_key, b.organisation_key, b.kind)"
-        )
-        if warehouse.value("select count(*) from account_change"):
-            self._touch_days(
-                "select i.occurred_at from raw.interaction as i "
-                "semi join account_change as c on c.source = i.source and c.account_key = i.sender_key "
-                "union all select p.occurred_at "
-                "from (select source, occurred_at, unnest(participants, recursive := true) from raw.interaction) as p "
-                "semi join account_change as c on c.source = p.source and c.account_key = p.account_key"
-            )
-
-    def _touch_by_memberships(self) -> None:
-        """Days on which someone was in contact whose team of that day is now known to be another."""
-        warehouse = self.warehouse
-        warehouse.run(
-            "create or replace temp table membership_change as select distinct person_key from ("
-            "(select person_key, team, valid_from, valid_to from core.membership except select * from membership_before) union all "
-            "(select * from membership_before except select person_key, team, valid_from, valid_to from core.membership)) as d"
-        )
-        if warehouse.value("select count(*) from membership_change"):
-            warehouse.run(
-                "insert into raw.touched_day with active as ("
-                "select person_a_key as person_key, date from core.pair_day semi join membership_change on person_key = person_a_key "
-                "union select person_b_key, date from core.pair_day semi join membership_change on person_key = person_b_key) "
-                "select distinct a.date from active as a "
-                "left join core.membership as n on n.person_key = a.person_key and a.date >= n.valid_from and a.date < n.valid_to "
-                "left join membership_before as b on b.person_key = a.person_key and a.date >= b.valid_from and a.date < b.valid_to "
-                "where n.team is distinct from b.team and a.date not in (select date from raw.touched_day)"
-            )
-
-    def _touch_by_threads(self) -> None:
-        """Days of the other messages of a changed thread: who is answered may have changed with it."""
-        warehouse = self.warehouse
-        if warehouse.value("select count(*) from raw.touched_thread"):
-            self._touch_days(
-                "select occurred_at from raw.interaction where medium in ('slack_channel', 'teams_channel') "
-                "and thread_key in (select thread_key from raw.touched_thread)"
-            )
-            warehouse.run("delete from raw.touched_thread")
-
-    def _touch_days(self, times: str) -> None:
-        self.warehouse.run(
-            f"insert into raw.touched_day select distinct {local_date('occurred_at')} as date from ({times}) as t "
-            f"where {local_date('occurred_at')} not in (select date from raw.touched_day)",
-            {"time_zone": self.parameters.time_zone},
-        )
+            touch_by_accounts(warehouse, self.parameters.time_zone)
+            touch_by_memberships(warehouse)
+        touch_by_threads(warehouse, self.parameters.time_zone)
 
     def _build_days(self) -> None:
         warehouse = self.warehouse
         for spec in self.day_tables:
             self._ensure(spec)
-        volumes = self._touched_volumes()
-        chunks = _chunks(volumes, CHUNK_INTERACTIONS)
+        volumes = touched_volumes(warehouse, self.parameters.time_zone)
+        chunks = in_chunks(volumes, CHUNK_INTERACTIONS)
         self.report.touched_day_count = len(volumes)
         if self.engine is not None and volumes:
             self._choose_days([day for day, _ in volumes])
@@ -332,26 +276,6 @@ class _Build:
         self._set("touched_to", datetime.combine(days[-1], datetime.min.time()) + timedelta(days=2))
         self.warehouse.run("create or replace temp table touched_day as select unnest($1::date[]) as date", [days])
         self.warehouse.run(_TOUCHED_QUARTER, {"time_zone": self.parameters.time_zone})
-
-    def _touched_volumes(self) -> list[tuple[date, int]]:
-        """Touched days in order, each with how many interactions it holds now."""
-        if not self.warehouse.value("select count(*) from raw.touched_day"):
-            return []
-        first, last = self.warehouse.run("select min(date), max(date) from raw.touched_day")[0]
-        rows = self.warehouse.run(
-            "select d.date, coalesce(i.n, 0) from raw.touched_day as d left join ("
-            + days_of_quarters(
-                f"select {quarter_hour('occurred_at')} as quarter, count(*) as n from raw.interaction "
-                "where occurred_at >= $low and occurred_at < $high group by quarter"
-            )
-            + ") as i on i.date = d.date order by d.date",
-            {
-                "time_zone": self.parameters.time_zone,
-                "low": datetime.combine(first, datetime.min.time()) - timedelta(days=1),
-                "high": datetime.combine(last, datetime.min.time()) + timedelta(days=2),
-            },
-        )
-        return [(day, count) for day, count in rows]
 
     # -- metrics ------------------------------------------------------------------------------------------------------
 
@@ -399,7 +323,7 @@ class _Build:
             "left join (select date, count(*) as n from core.pair_day group by date) as d on d.date = p.date "
             "group by p.panel_kind, p.panel_start order by p.panel_kind desc, p.panel_start"
         )
-        return _chunks([((kind, start), count) for kind, start, count in rows], PANEL_ROWS)
+        return in_chunks([((kind, start), count) for kind, start, count in rows], PANEL_ROWS)
 
     # -- one table ----------------------------------------------------------------------------------------------------
 
@@ -534,16 +458,3 @@ def _casts(spec: TableSpec) -> str:
 def _panels_between(first: date | None, last: date | None) -> str:
     bounds = f"panel_start between date '{first}' and date '{last}' and " if first else ""
     return f"({bounds}(panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel))"
-
-
-def _chunks(volumes: Sequence[tuple[_Part, int]], size: int) -> list[list[_Part]]:
-    """Split days or panels, in order, into chunks that hold at most `size` rows (or one of them, if that alone holds more)."""
-    chunks: list[list[_Part]] = []
-    held = 0
-    for part, count in volumes:
-        if not chunks or held + count > size:
-            chunks.append([])
-            held = 0
-        chunks[-1].append(part)
-        held += count
-    return chunks

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from connectors.errors import UserError
 from pipelines.audit import record
+from pipelines.cli_options import STATE as _global
 from pipelines.cli_options import (
     AddressArgument,
     DayOption,
@@ -27,19 +28,19 @@ from pipelines.cli_options import (
     SourceArgument,
     UntilOption,
     YesOption,
-    address_of,
+    as_day,
     be_sure,
-    day,
-    utc,
-)  # fmt: skip
+    find_home,
+    in_utc,
+    is_quiet,
+    opened_home,
+    prepared_home,
+    read_address,
+)
 from pipelines.exit_codes import DONE_WITH_GAPS, USER_ERROR, exit_code
 from pipelines.home import Home
 from pipelines.prefect_environment import run_nightly
 from pipelines.progress import reporting
-
-if TYPE_CHECKING:
-    from pipelines.settings import Settings
-
 
 app = typer.Typer(
     name="perdure",
@@ -55,41 +56,10 @@ importing = typer.Typer(
 )
 app.add_typer(importing, name="import")
 
-_global: dict[str, Any] = {"home": None, "quiet": False, "command": None, "found": None}
-
 
 @app.callback()
 def _options(context: typer.Context, home: HomeOption = None, quiet: QuietOption = False) -> None:
     _global.update(home=home, quiet=quiet, command=context.invoked_subcommand)
-
-
-def _home(given: Path | None) -> Home:
-    found = Home.find(given or _global["home"])
-    _global["found"] = found
-    return found
-
-
-def _quiet(given: bool) -> bool:
-    return given or bool(_global["quiet"])
-
-
-def _opened(given: Path | None) -> tuple[Home, Settings]:
-    from pipelines.settings import load_settings  # takes a second: it knows every connector's settings
-
-    home = _home(given).require()
-    return home, load_settings(home.settings_file)
-
-
-def _prepared(given: Path | None) -> tuple[Home, Settings]:
-    """Return the home, made with key and settings on first use."""
-    from pipelines.initialise import initialise
-    from pipelines.settings import load_settings
-
-    home = _home(given)
-    if not home.settings_file.exists():
-        for line in initialise(home):
-            typer.echo(line, err=True)
-    return home, load_settings(home.settings_file)
 
 
 @app.command(epilog="Example: perdure init --home /srv/perdure")
@@ -97,7 +67,7 @@ def init(home: HomeOption = None) -> None:
     """Make the home: folder, pseudonym key and a settings file with every setting explained."""
     from pipelines.initialise import initialise
 
-    for line in initialise(_home(home)):
+    for line in initialise(find_home(home)):
         typer.echo(line)
 
 
@@ -108,8 +78,8 @@ def import_slack_export(
     """Import a Slack export (ZIP or folder). Importing it again changes nothing."""
     from pipelines import sync
 
-    opened = _prepared(home)
-    with reporting(quiet=_quiet(quiet)):
+    opened = prepared_home(home)
+    with reporting(quiet=is_quiet(quiet)):
         report = sync.import_slack_export(*opened, path)
     _tell(report)
 
@@ -130,8 +100,8 @@ def import_events(
     """Import interactions from any other tool. Importing them again changes nothing."""
     from pipelines import sync
 
-    opened = _prepared(home)
-    with reporting(quiet=_quiet(quiet)):
+    opened = prepared_home(home)
+    with reporting(quiet=is_quiet(quiet)):
         report = sync.import_events(*opened, path, people=people, source=source)
     _tell(report)
 
@@ -142,7 +112,7 @@ def check(source: SourceArgument = None, home: HomeOption = None) -> None:
     from pipelines import sync
     from pipelines.tables import print_checks
 
-    settings = _opened(home)[1]
+    settings = opened_home(home)[1]
     sources = [source.value] if source else sync.configured_sources(settings)
     if not sources:
         raise UserError("check: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
@@ -159,12 +129,12 @@ def sync_services(
     """Read the configured services, going on where the last run ended. Interrupted anywhere, it goes on when run again."""
     from pipelines import sync
 
-    opened = _opened(home)
+    opened = opened_home(home)
     sources = [source.value] if source else sync.configured_sources(opened[1])
     if not sources:
         raise UserError("sync: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
-    with reporting(quiet=_quiet(quiet)):
-        reports = [sync.sync_source(*opened, name, since=utc(since), until=utc(until)) for name in sources]
+    with reporting(quiet=is_quiet(quiet)):
+        reports = [sync.sync_source(*opened, name, since=in_utc(since), until=in_utc(until)) for name in sources]
     for report in reports:
         _tell(report, exits=False)
     if any(report.has_gaps for report in reports):
@@ -186,13 +156,13 @@ def backfill(
     from pipelines.backfill import backfill as run_backfill
     from pipelines.sync import configured_sources, patience
 
-    opened = _opened(home)
+    opened = opened_home(home)
     sources = [source.value] if source else configured_sources(opened[1])
     if not sources:
         raise UserError("backfill: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
     start = since.replace(tzinfo=UTC)
-    with reporting(quiet=_quiet(quiet)), patience(60 * opened[1].nightly.wait_minutes):
-        results = [run_backfill(*opened, name, start, utc(until), days=days) for name in sources]
+    with reporting(quiet=is_quiet(quiet)), patience(60 * opened[1].nightly.wait_minutes):
+        results = [run_backfill(*opened, name, start, in_utc(until), days=days) for name in sources]
     for done in results:
         read, changed = (sum(getattr(part, name) for part in done.reports) for name in ("interaction_count", "changed_count"))
         typer.echo(
@@ -217,10 +187,10 @@ def build(
     from pipelines import night
     from pipelines.engines import chosen
 
-    opened = _opened(home)
+    opened = opened_home(home)
     settings = chosen(opened[1], engine, master, conf)
-    with reporting(quiet=_quiet(quiet)):
-        report = night.build_stage(opened[0], settings, as_of=day(as_of))
+    with reporting(quiet=is_quiet(quiet)):
+        report = night.build_stage(opened[0], settings, as_of=as_day(as_of))
     if report.is_unchanged:
         typer.echo(f"Nothing changed; figures are as of {report.as_of}.")
     else:
@@ -236,8 +206,8 @@ def publish(home: HomeOption = None, quiet: QuietOption = False) -> None:
     """Replace the analysts' file (analytics.duckdb) at once; whoever reads the old one is not disturbed."""
     from pipelines import night
 
-    opened = _opened(home)
-    with reporting(quiet=_quiet(quiet)):
+    opened = opened_home(home)
+    with reporting(quiet=is_quiet(quiet)):
         done = night.publish_stage(*opened)
     typer.echo(f"Published {done.table_count} tables, {done.byte_count / 1e6:.1f} MB: {done.path}")
 
@@ -255,12 +225,12 @@ def export(
 ) -> None:
     """Write leadership's export from the published file: Parquet, CSV and XLSX, through disclosure control."""
     if context.invoked_subcommand is not None:
-        _global.update(home=home or _global["home"], quiet=_quiet(quiet), command=f"export {context.invoked_subcommand}")
+        _global.update(home=home or _global["home"], quiet=is_quiet(quiet), command=f"export {context.invoked_subcommand}")
         return
     from pipelines import night
 
-    opened = _opened(home)
-    with reporting(quiet=_quiet(quiet)):
+    opened = opened_home(home)
+    with reporting(quiet=is_quiet(quiet)):
         done = night.export_stage(*opened, output=output)
     typer.echo(f"Exported {done.table_count} tables ({done.suppressed_cell_count} cells withheld): {done.folder}")
 
@@ -273,7 +243,7 @@ def export_facts(
     """Write what figures are made of, person-level and pseudonymous, as Parquet by month for Spark, DuckDB, polars. Not for leadership."""
     from pipelines import facts
 
-    done = facts.export_facts(_home(home).require(), output)
+    done = facts.export_facts(find_home(home).require(), output)
     typer.echo(f"Wrote {len(done.rows)} tables, {sum(done.rows.values()):,} rows, {done.byte_count / 1e6:.1f} MB: {done.folder}")
     if not done.has_messages:
         typer.echo("interaction and contact were left out: settings say publish.messages = false.")
@@ -291,8 +261,8 @@ def report(
     """Write leadership's report: one self-contained page, through disclosure control. Every export holds it too."""
     from pipelines import night
 
-    opened = _opened(home)
-    with reporting(quiet=_quiet(quiet)):
+    opened = opened_home(home)
+    with reporting(quiet=is_quiet(quiet)):
         written = night.report_stage(*opened, language=lang, output=output, as_pdf=pdf)
     typer.echo(f"Report: {written}")
 
@@ -306,8 +276,8 @@ def nightly(
     quiet: QuietOption = False,
 ) -> None:
     """Do what a night does, as the Prefect flow, without a server: sync, build, check, publish, export."""
-    opened = _opened(home)
-    with reporting(quiet=_quiet(quiet)):
+    opened = opened_home(home)
+    with reporting(quiet=is_quiet(quiet)):
         summary = run_nightly(opened[0], export)
     typer.echo(f"Done; figures are as of {summary['build']['as_of']}. Analysts' file: {opened[0].published}")
     _warn(summary["build"]["breaks"])
@@ -334,8 +304,8 @@ def serve(
     """Run every schedule (nightly, weekly export, monthly retention) from one process, for small installations."""
     from pipelines.serve import run as run_schedules
 
-    opened = _opened(home)
-    with reporting(quiet=_quiet(quiet)):
+    opened = opened_home(home)
+    with reporting(quiet=is_quiet(quiet)):
         run_schedules(*opened, port)
 
 
@@ -345,7 +315,7 @@ def status(json: JsonOption = False, home: HomeOption = None) -> None:
     from pipelines import night
     from pipelines.tables import print_status
 
-    found = night.status(*_opened(home))
+    found = night.status(*opened_home(home))
     if json:
         typer.echo(found.as_json())
     else:
@@ -359,7 +329,7 @@ def about(address: AddressArgument, home: HomeOption = None) -> None:
 
     from pipelines import privacy
 
-    typer.echo(json.dumps(privacy.about(*_opened(home), address_of(address)), default=str, indent=2))
+    typer.echo(json.dumps(privacy.about(*opened_home(home), read_address(address)), default=str, indent=2))
 
 
 @app.command(epilog="Example: perdure forget ann@example.org --yes")
@@ -370,9 +340,9 @@ def forget(
     from pipelines import privacy
     from pipelines.tables import print_forgotten
 
-    opened, asked = _opened(home), address_of(address)
+    opened, asked = opened_home(home), read_address(address)
     be_sure(yes, "forget", "Erase this person from everything? There is no way back.")
-    with reporting(quiet=_quiet(quiet)):
+    with reporting(quiet=is_quiet(quiet)):
         done = privacy.forget(*opened, asked)
     print_forgotten(done, as_json=json)
 
@@ -383,9 +353,9 @@ def rotate_key(yes: YesOption = False, json: JsonOption = False, home: HomeOptio
     from pipelines.rotate import rotate
     from pipelines.tables import print_rotated
 
-    opened = _opened(home)
+    opened = opened_home(home)
     be_sure(yes, "rotate-key", "Give every person and message another pseudonym? There is no way back.")
-    with reporting(quiet=_quiet(quiet)):
+    with reporting(quiet=is_quiet(quiet)):
         done = rotate(*opened)
     print_rotated(done, as_json=json)
 
@@ -396,7 +366,7 @@ def doctor(json: JsonOption = False, home: HomeOption = None) -> None:
     from pipelines.doctor import examine
     from pipelines.tables import print_findings
 
-    findings = examine(_home(home))
+    findings = examine(find_home(home))
     print_findings(findings, as_json=json)
     if any(found.verdict == "mend" for found in findings):
         raise typer.Exit(USER_ERROR)
@@ -412,7 +382,7 @@ def sql(
     from pipelines.query import run_query
     from pipelines.tables import print_table, write_table
 
-    result = run_query(_home(home).require().published, query)
+    result = run_query(find_home(home).require().published, query)
     if output is None:
         print_table(result)
     else:
@@ -431,8 +401,8 @@ def demo(
     """Make up an organisation, collect from it as from a real one, and show the whole way to tables, metrics and export."""
     from pipelines.demo import run_demo
 
-    place = _home(home)
-    with reporting(quiet=_quiet(quiet)):
+    place = find_home(home)
+    with reporting(quiet=is_quiet(quiet)):
         lines = run_demo(place, people=people, days=days, seed=seed, nightly=lambda: run_nightly(place, True))
     for line in lines:
         typer.echo(line)

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share."""
+"""What several commands share: options, arguments, and the home that they work on."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import sys
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from connectors.errors import UserError
+from pipelines.home import Home
+
+if TYPE_CHECKING:
+    from pipelines.settings import Settings
+
+
+STATE: Final[dict[str, Any]] = {"home": None, "quiet": False, "command": None, "found": None}
+"""What was given before the command's name, which command runs, and on which home."""
 
 
 class Service(StrEnum):
@@ -44,13 +52,13 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether you a
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def utc(moment: datetime | None) -> datetime | None:
-    """Return a day of an option as its first moment in UTC."""
+def in_utc(moment: datetime | None) -> datetime | None:
+    """Return a day given as an option as an instant in UTC."""
     return moment.replace(tzinfo=UTC) if moment else None
 
 
-def day(moment: datetime | None) -> date | None:
-    """Return a day of an option as a date."""
+def as_day(moment: datetime | None) -> date | None:
+    """Return a day given as an option as a date."""
     return moment.date() if moment else None
 
 
@@ -64,6 +72,38 @@ def be_sure(yes: bool, command: str, question: str) -> None:
         raise UserError(f"{command}: nothing was done; give --yes to confirm")
 
 
-def address_of(given: str) -> str:
-    """Return an address as it was given, or the first line of standard input for `-`."""
+def read_address(given: str) -> str:
+    """Return the address given as an argument, or on standard input for `-`."""
     return sys.stdin.readline().strip() if given == "-" else given
+
+
+def find_home(given: Path | None) -> Home:
+    """Return the home that the command, or `perdure` before it, was given."""
+    found = Home.find(given or STATE["home"])
+    STATE["found"] = found
+    return found
+
+
+def is_quiet(given: bool) -> bool:
+    """Return whether the command, or `perdure` before it, was told to show no progress."""
+    return given or bool(STATE["quiet"])
+
+
+def opened_home(given: Path | None) -> tuple[Home, Settings]:
+    """Return the home, which must exist, and its settings."""
+    from pipelines.settings import load_settings  # takes a second: it knows every connector's settings
+
+    home = find_home(given).require()
+    return home, load_settings(home.settings_file)
+
+
+def prepared_home(given: Path | None) -> tuple[Home, Settings]:
+    """Return the home, made with key and settings on first use."""
+    from pipelines.initialise import initialise
+    from pipelines.settings import load_settings
+
+    home = find_home(given)
+    if not home.settings_file.exists():
+        for line in initialise(home):
+            typer.echo(line, err=True)
+    return home, load_settings(home.settings_file)

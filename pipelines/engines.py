@@ -34,9 +34,9 @@ def compute(engine: Engine | None, warehouse: Warehouse, catalog: Mapping[str, T
     found = engine.compute(warehouse, catalog, wanted)
     # days and panels are landed in chunks
     of_chunk = {
+        "full": "",
         "day": " semi join touched_day using (date)",
         "panel": " semi join touched_panel using (panel_kind, panel_start)",
-        "full": "",
     }
     return {spec.full_name: f"select * from ({found[spec.full_name]}) as parts{of_chunk[spec.rebuild]}" for spec in wanted}
 

@@ -22,6 +22,8 @@ _LOCAL: Final = ("local", "local[", "local-cluster[")
 _QUIET: Final = {
     # its pages show queries and environment to whoever reaches the port
     "spark.ui.enabled": "false",
+    # perdure shows its own progress
+    "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
@@ -81,6 +83,7 @@ def start(master: str | None, conf: Mapping[str, str], scratch: Path) -> SparkSe
     if master is not None and master.startswith(_LOCAL):
         # tasks run in this very environment, and nobody else's machine has to reach this one
         os.environ["PYSPARK_PYTHON"] = sys.executable
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         settings |= {
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",

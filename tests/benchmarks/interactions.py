@@ -21,7 +21,14 @@ TEAM_SIZE = 12
 TIES_A_PERSON = 36
 FIRST_DAY = date(2025, 1, 1)
 DAY_COUNT = 365
-MEDIUM_SHARES = {"email": 0.42, "slack_dm": 0.26, "slack_channel": 0.2, "slack_group_dm": 0.05, "meeting_online": 0.05, "meeting_in_person": 0.02}
+MEDIUM_SHARES = {
+    "email": 0.42,
+    "slack_dm": 0.26,
+    "slack_channel": 0.2,
+    "slack_group_dm": 0.05,
+    "meeting_online": 0.05,
+    "meeting_in_person": 0.02,
+}
 _ADDRESSED, _MENTIONED, _COPIED, _TOGETHER = (EVIDENCE.index(name) for name in ("addressed", "mentioned", "copied", "co_present"))
 _BATCH = 1_000_000
 SOURCE = "bench"
@@ -89,10 +96,14 @@ class Organisation:
         }
         inner = pa.array(~outside)
         return Batch(
-            SOURCE, "directory", {"account": _filled("account", account, count), "membership": _filled("membership", member, count).filter(inner)}
+            SOURCE,
+            "directory",
+            {"account": _filled("account", account, count), "membership": _filled("membership", member, count).filter(inner)},
         )
 
-    def interactions(self, count: int, first_day: date = FIRST_DAY, day_count: int = DAY_COUNT, *, first_number: int = 0) -> Iterator[pa.Table]:
+    def interactions(
+        self, count: int, first_day: date = FIRST_DAY, day_count: int = DAY_COUNT, *, first_number: int = 0
+    ) -> Iterator[pa.Table]:
         """About `count` interactions over the days, in order of time, in tables of about a million.
 
         Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,14 +13,18 @@ from pathlib import Path
 import duckdb
 import pytest
 from organisations import published_organisation
-from worlds import batch, built, event
+from worlds import batch, built, event, tables
 
 from connectors.errors import UserError
+from connectors.pseudonyms import Pseudonymiser
 from metrics.parameters import Parameters
-from pipelines import facts, spark
+from pipelines import facts, night, privacy, spark, sync
+from pipelines.build import build
 from pipelines.catalog import load_catalog
 from pipelines.home import Home
 from pipelines.publish import publish
+from pipelines.settings import Settings
+from pipelines.tombstones import person_key
 from pipelines.warehouse import Warehouse
 
 
@@ -97,7 +102,8 @@ def test_the_readers_shown_work_and_agree(written: Home, engine: str, tmp_path: 
     shown = facts.READERS[engine]
     assert shown in (written.facts / "README.md").read_text(encoding="utf-8")
     code = shown.replace("FACTS", str(written.facts)).replace("2026-01", "2025-06")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    environment = {**os.environ, "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     with duckdb.connect(str(written.published), read_only=True) as published:
         expected = published.execute(
@@ -146,10 +152,6 @@ def test_what_is_past_retention_leaves_facts_everywhere(tmp_path: Path) -> None:
     assert facts.renew_if_older(home) == []
     with Warehouse(None) as warehouse:
         warehouse.store(batch([event("2026-02-05", 2, 1)]))
-        from worlds import tables
-
-        from pipelines.build import build
-
         build(warehouse, Parameters(), catalog=tables(()))
         republish(warehouse, home)
     assert len(facts.renew_if_older(home)) == 2
@@ -175,3 +177,35 @@ def test_a_folder_of_facts_that_cannot_be_written_anew_is_named(tmp_path: Path, 
     monkeypatch.setattr(facts, "_write", refuse)
     with pytest.raises(UserError, match=r"cannot be written anew, and still holds.*delete it"):
         facts.renew(home)
+
+
+def test_whoever_is_forgotten_leaves_facts_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("build", "publish"):
+        monkeypatch.setattr(f"pipelines.{place}.load_catalog", lambda: tables(()))
+    monkeypatch.setenv("PERDURE_KEY", "5a" * 32)
+    home, settings = Home(tmp_path / "home").create(), Settings()
+    rows = [f"2026-01-{day:02}T10:00,{'ann' if day % 2 else 'bob'}@firm.example,carol@firm.example" for day in range(1, 21)]
+    (tmp_path / "events.csv").write_text("\n".join(["at,sender,recipient", *rows]), encoding="utf-8")
+    sync.import_events(home, settings, tmp_path / "events.csv")
+    night.build_stage(home, settings)
+    night.publish_stage(home, settings)
+    folders = [home.facts, tmp_path / "lake" / "facts"]
+    for folder in folders:
+        facts.export_facts(home, folder)
+    home.exchange.mkdir()
+    (home.exchange / "1-pair.parquet").write_text("left by a run that was killed", encoding="utf-8")
+    ann = person_key(Pseudonymiser(bytes.fromhex("5a" * 32)).person_id("ann@firm.example") or "")
+    named = "select count(*) from read_parquet('{}/contact/*/*.parquet') where from_key = {}"
+    assert [duckdb.sql(named.format(folder, ann)).fetchall() for folder in folders] == [[(10,)], [(10,)]]
+
+    done = privacy.forget(home, settings, "ann@firm.example")
+
+    assert sorted(done.facts) == sorted(map(str, folders))
+    assert done.removed == ["exchange"]
+    assert done.unmanaged == []
+    for folder in folders:
+        for path in folder.rglob("*.parquet"):
+            columns = [row[0] for row in duckdb.sql(f"describe from read_parquet('{path}')").fetchall()]
+            where = " or ".join(f"{name} = {ann}" for name in columns if name.endswith("_key") and name != "organisation_key") or "false"
+            assert duckdb.sql(f"select count(*) from read_parquet('{path}') where {where}").fetchall() == [(0,)], path
+        assert duckdb.sql(f"select count(*) from read_parquet('{folder}/contact/*/*.parquet')").fetchall() == [(10,)]

@@ -124,12 +124,13 @@ def test_every_table_equals_that_of_one_build_on_many_worlds(seed: int, tmp_path
     assert built_in_parts(tmp_path, *pieces(world, seed)) == expected
 
 
-def test_a_small_chunk_lands_its_own_days_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_chunk_lands_its_own_days_and_panels_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipelines import build as build_module
 
     world = mixed(3, count=400)
     expected = built_in_one(world)
     monkeypatch.setattr(build_module, "CHUNK_INTERACTIONS", 50)
+    monkeypatch.setattr(build_module, "PANEL_ROWS", 50)
     assert built_in_parts(tmp_path, world) == expected
 
 

@@ -1,0 +1,121 @@
+"""Which days are to be built anew: those of what was stored since, and those on which people now stand for others than before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import TypeVar
+
+from pipelines.warehouse import Warehouse, days_of_quarters, local_date, quarter_hour
+
+_Part = TypeVar("_Part")
+
+
+def touch_every_day(warehouse: Warehouse, time_zone: str) -> None:
+    """Touch every day on which anything is stored."""
+    warehouse.run(
+        "insert into raw.touched_day select date from ("
+        + days_of_quarters(f"select {quarter_hour('occurred_at')} as quarter, count(*) as n from raw.interaction group by quarter")
+        + ") as d where date not in (select date from raw.touched_day)",
+        {"time_zone": time_zone},
+    )
+
+
+def keep_people_as_they_are(warehouse: Warehouse) -> None:
+    """Keep accounts and memberships as the last build left them, to be compared with what this one finds."""
+    warehouse.run(
+        "create or replace temp table account_before as select source, account_key, person_key, organisation_key, kind from core.account"
+    )
+    warehouse.run("create or replace temp table membership_before as select person_key, team, valid_from, valid_to from core.membership")
+
+
+def touch_by_accounts(warehouse: Warehouse, time_zone: str) -> None:
+    """Touch days on which an account took part that now stands for another person or organisation (an alias learnt, say)."""
+    warehouse.run(
+        "create or replace temp table account_change as select n.source, n.account_key from core.account as n "
+        "join account_before as b on b.source = n.source and b.account_key = n.account_key "
+        "where (n.person_key, n.organisation_key, n.kind) is distinct from (b.person_key, b.organisation_key, b.kind)"
+    )
+    if warehouse.value("select count(*) from account_change"):
+        _touch_days(
+            warehouse,
+            time_zone,
+            "select i.occurred_at from raw.interaction as i "
+            "semi join account_change as c on c.source = i.source and c.account_key = i.sender_key "
+            "union all select p.occurred_at "
+            "from (select source, occurred_at, unnest(participants, recursive := true) from raw.interaction) as p "
+            "semi join account_change as c on c.source = p.source and c.account_key = p.account_key",
+        )
+
+
+def touch_by_memberships(warehouse: Warehouse) -> None:
+    """Touch days on which someone was in contact whose team of that day is now known to be another."""
+    warehouse.run(
+        "create or replace temp table membership_change as select distinct person_key from ("
+        "(select person_key, team, valid_from, valid_to from core.membership except select * from membership_before) union all "
+        "(select * from membership_before except select person_key, team, valid_from, valid_to from core.membership)) as d"
+    )
+    if warehouse.value("select count(*) from membership_change"):
+        warehouse.run(
+            "insert into raw.touched_day with active as ("
+            "select person_a_key as person_key, date from core.pair_day semi join membership_change on person_key = person_a_key "
+            "union select person_b_key, date from core.pair_day semi join membership_change on person_key = person_b_key) "
+            "select distinct a.date from active as a "
+            "left join core.membership as n on n.person_key = a.person_key and a.date >= n.valid_from and a.date < n.valid_to "
+            "left join membership_before as b on b.person_key = a.person_key and a.date >= b.valid_from and a.date < b.valid_to "
+            "where n.team is distinct from b.team and a.date not in (select date from raw.touched_day)"
+        )
+
+
+def touch_by_threads(warehouse: Warehouse, time_zone: str) -> None:
+    """Touch days of the other messages of a changed thread: who is answered may have changed with it."""
+    if warehouse.value("select count(*) from raw.touched_thread"):
+        _touch_days(
+            warehouse,
+            time_zone,
+            "select occurred_at from raw.interaction where medium in ('slack_channel', 'teams_channel') "
+            "and thread_key in (select thread_key from raw.touched_thread)",
+        )
+        warehouse.run("delete from raw.touched_thread")
+
+
+def _touch_days(warehouse: Warehouse, time_zone: str, times: str) -> None:
+    warehouse.run(
+        f"insert into raw.touched_day select distinct {local_date('occurred_at')} as date from ({times}) as t "
+        f"where {local_date('occurred_at')} not in (select date from raw.touched_day)",
+        {"time_zone": time_zone},
+    )
+
+
+def touched_volumes(warehouse: Warehouse, time_zone: str) -> list[tuple[date, int]]:
+    """Return touched days in order, each with how many interactions it holds now."""
+    if not warehouse.value("select count(*) from raw.touched_day"):
+        return []
+    first, last = warehouse.run("select min(date), max(date) from raw.touched_day")[0]
+    rows = warehouse.run(
+        "select d.date, coalesce(i.n, 0) from raw.touched_day as d left join ("
+        + days_of_quarters(
+            f"select {quarter_hour('occurred_at')} as quarter, count(*) as n from raw.interaction "
+            "where occurred_at >= $low and occurred_at < $high group by quarter"
+        )
+        + ") as i on i.date = d.date order by d.date",
+        {
+            "time_zone": time_zone,
+            "low": datetime.combine(first, datetime.min.time()) - timedelta(days=1),
+            "high": datetime.combine(last, datetime.min.time()) + timedelta(days=2),
+        },
+    )
+    return [(day, count) for day, count in rows]
+
+
+def in_chunks(volumes: Sequence[tuple[_Part, int]], size: int) -> list[list[_Part]]:
+    """Split days or panels, in order, into chunks that hold at most `size` rows (or one of them, if that alone holds more)."""
+    chunks: list[list[_Part]] = []
+    held = 0
+    for part, count in volumes:
+        if not chunks or held + count > size:
+            chunks.append([])
+            held = 0
+        chunks[-1].append(part)
+        held += count
+    return chunks
