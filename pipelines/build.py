@@ -178,12 +178,14 @@ class _Build:
         self._build_days()
         with warehouse.transaction():
             warehouse.remember("core definitions", days)
-            for spec in self.calendar_tables:
-                self._build_table(spec)
-        self._build_metrics(is_redefined=warehouse.memo("all definitions") != everything)
+            self._build_calendar_tables()
+        # the last day moves on every night: panels that it does not change stay
+        definitions = fingerprint(list(self.catalog.values()), self.parameters, self.declarations)
+        self._build_metrics(is_redefined=warehouse.memo("panel definitions") != definitions)
         with warehouse.transaction():
             warehouse.run("delete from raw.touched_panel")
             warehouse.remember("all definitions", everything)
+            warehouse.remember("panel definitions", definitions)
             warehouse.remember("build", "finished")
         warehouse.run("checkpoint")
         return self.report
@@ -276,6 +278,20 @@ class _Build:
         self._set("touched_to", datetime.combine(days[-1], datetime.min.time()) + timedelta(days=2))
         self.warehouse.run("create or replace temp table touched_day as select unnest($1::date[]) as date", [days])
         self.warehouse.run(_TOUCHED_QUARTER, {"time_zone": self.parameters.time_zone})
+
+    def _build_calendar_tables(self) -> None:
+        """Gaps, coverage, panels; panels that are new, longer or observed otherwise than before are to be rebuilt."""
+        warehouse = self.warehouse
+        has_panels = self._exists(self.catalog["core.panel"])
+        if has_panels:
+            warehouse.run("create or replace temp table panel_before as select * from core.panel")
+        for spec in self.calendar_tables:
+            self._build_table(spec)
+        if has_panels:
+            warehouse.run(
+                "insert into raw.touched_panel select panel_kind, panel_start from (select * from core.panel except select * from panel_before) "
+                "except select panel_kind, panel_start from raw.touched_panel"
+            )
 
     # -- metrics ------------------------------------------------------------------------------------------------------
 

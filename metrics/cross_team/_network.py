@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import igraph
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -100,13 +97,3 @@ def rewired(ties: Integers, people: int, random_numbers: np.random.Generator, ro
 def _code(first: Integers, second: Integers, people: int) -> Integers:
     """One number a tie, the same from either end."""
     return np.minimum(first, second) * people + np.maximum(first, second)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Let igraph draw from a generator of our own for a while, so that what it draws can be repeated."""
-    igraph.set_random_number_generator(random.Random(seed))  # noqa: S311 - no secret depends on it
-    try:
-        yield
-    finally:
-        igraph.set_random_number_generator(random)

@@ -57,12 +57,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import igraph
 import numpy as np
 import pyarrow as pa
 from sklearn.metrics import adjusted_mutual_info_score
 
-from metrics.cross_team._network import TieNetwork, rewired, seeded, tie_networks
+from metrics import graph_measures as measures
+from metrics.cross_team._network import TieNetwork, rewired, tie_networks
 from metrics.panels import Floats, Integers, frame, generator, observed_panels
 from metrics.parameters import Parameters
 
@@ -111,27 +111,26 @@ def structure(network: TieNetwork, parameters: Parameters, random: np.random.Gen
     }
     if len(ties) < parameters.minimum_pairs:
         return {**counts, "reason": "too_few"}
-    graph = igraph.Graph(n=len(people), edges=ties)
-    with seeded(int(random.integers(2**31))):
-        communities = graph.community_leiden(objective_function="modularity", n_iterations=2)
-    components = graph.connected_components().sizes()
+    graph = measures.network(ties, len(people))
+    communities = measures.communities(graph, int(random.integers(2**31)))
+    components = measures.component_sizes(ties, len(people))
     figures: dict[str, Any] = {
         **counts,
-        "community_count": len(communities),
+        "community_count": communities.count,
         "community_modularity": communities.modularity,
         "transitivity": graph.transitivity_undirected(mode="zero"),
-        "clustering": graph.transitivity_avglocal_undirected(mode="zero"),
-        "triangle_count": _triangles(graph),
+        "clustering": float(measures.clustering(graph).mean()),
+        "triangle_count": round(float(measures.triangles(graph).sum()) / 3),
         "degree_assortativity": graph.assortativity_degree(directed=False),
         "component_count": len(components),
-        "largest_component_person_count": max(components),
-        "largest_component_share": max(components) / len(people),
+        "largest_component_person_count": int(components[0]),
+        "largest_component_share": float(components[0]) / len(people),
     }
     has_teams = team_count > 1 and len(placed_ties) >= parameters.minimum_pairs
     if has_teams:
         found = modularity(placed_ties, team)
         most = 1 - _expected_within(placed_ties, team)
-        agreement = adjusted_mutual_info_score(team[is_placed], np.array(communities.membership)[is_placed])
+        agreement = adjusted_mutual_info_score(team[is_placed], communities.membership[is_placed])
         figures |= {"modularity": found, "assortativity": found / most, "community_team_agreement": float(agreement)}
     draws = min(parameters.null_draws, max(_LEAST_DRAWS, min(_DRAWS, _TIE_BUDGET // len(ties))))
     nulls: dict[str, list[float]] = {"transitivity": [], "community_modularity": []}
@@ -140,10 +139,9 @@ def structure(network: TieNetwork, parameters: Parameters, random: np.random.Gen
         # each network is made from the one before
         rounds = _THINNING if number else _BURN_IN
         drawn = rewired(drawn, len(people), random, rounds)
-        other = igraph.Graph(n=len(people), edges=drawn)
+        other = measures.network(drawn, len(people))
         nulls["transitivity"].append(other.transitivity_undirected(mode="zero"))
-        with seeded(int(random.integers(2**31))):
-            nulls["community_modularity"].append(other.community_leiden(objective_function="modularity", n_iterations=2).modularity)
+        nulls["community_modularity"].append(measures.communities(other, int(random.integers(2**31))).modularity)
         if has_teams:
             # only ties among people whose teams are known are exchanged here
             placed_drawn = drawn if len(placed_ties) == len(ties) else rewired(placed_drawn, len(people), random, rounds)
@@ -168,9 +166,3 @@ def modularity(ties: Integers, label: Integers) -> float:
 def _expected_within(ties: Integers, label: Integers) -> float:
     ends: Floats = np.bincount(label[ties.ravel()]) / ties.size
     return float((ends**2).sum())
-
-
-def _triangles(graph: igraph.Graph) -> int:
-    degree = np.array(graph.degree(), dtype=np.float64)
-    local = np.array(graph.transitivity_local_undirected(mode="zero"), dtype=np.float64)
-    return round(float((local * degree * (degree - 1) / 2).sum()) / 3)

@@ -34,10 +34,10 @@
 
 from __future__ import annotations
 
-import igraph
 import numpy as np
 import pyarrow as pa
 
+from metrics import graph_measures as measures
 from metrics.cross_team._network import TieNetwork, tie_networks
 from metrics.panels import Flags, Floats, Integers
 
@@ -110,15 +110,12 @@ def structural_holes(ties: Integers, people: int) -> tuple[Floats, Floats, Integ
     Effective size is k - 2 t / k for k ties with t ties among the tied people (Borgatti 1997); without a tie constraint is NaN and the rest
     0. A local bridge is a tie between two people who are tied to no third person in common.
     """
-    graph = igraph.Graph(n=people, edges=ties)
-    degree = np.array(graph.degree(), dtype=np.float64)
-    constraint = np.array(graph.constraint(), dtype=np.float64)
-    # the clustering coefficient is t over the k (k - 1) / 2 pairs of tied people
-    closed = np.array(graph.transitivity_local_undirected(mode="zero"), dtype=np.float64) * degree * (degree - 1) / 2
-    size = degree - 2 * closed / np.maximum(degree, 1)
+    graph = measures.network(ties, people)
+    degree = np.bincount(ties.ravel(), minlength=people).astype(np.float64)
+    size = degree - 2 * measures.triangles(graph) / np.maximum(degree, 1)
     bridges = np.zeros(people, dtype=np.int64)
     for start in range(0, len(ties), _CHUNK):
         part = ties[start : start + _CHUNK]
         shared = np.array(graph.similarity_jaccard(pairs=part.tolist(), loops=False))
         bridges += np.bincount(part[shared == 0].ravel(), minlength=people)
-    return constraint, size, bridges
+    return measures.constraint(graph), size, bridges

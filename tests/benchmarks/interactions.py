@@ -40,11 +40,13 @@ class Organisation:
 
     Attributes:
         people: How many people; those from `people * 19 // 20` on belong to clients.
+        has_channels: Whether there are channel messages, with threads.
         pair: The ties, two people a row; a pair may stand twice.
     """
 
     people: int
     seed: int = 7
+    has_channels: bool = True
     pair: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -132,7 +134,8 @@ class Organisation:
         moment = np.sort(((start + np.repeat(np.arange(len(counts)), counts) * 86_400 + second) * 1e6).astype(np.int64))
         number = first_number + np.arange(count)
         key = _scattered(number.astype(np.uint64))
-        medium = random.choice(len(MEDIUM_SHARES), count, p=list(MEDIUM_SHARES.values())).astype(np.int8)
+        share = np.array([value if self.has_channels or name != "slack_channel" else 0.0 for name, value in MEDIUM_SHARES.items()])
+        medium = random.choice(len(share), count, p=share / share.sum()).astype(np.int8)
         email, dm, channel, group, online, in_person = (medium == place for place in range(6))
         # messages come in conversations of about four: most go along a tie used a moment ago
         tie = np.searchsorted(self._volume, random.random(count))
@@ -198,9 +201,9 @@ class Organisation:
         return _filled("interaction", columns, count)
 
 
-def organisation_of(count: int) -> Organisation:
-    """The organisation that makes `count` interactions a year: 400 people, and about 14,000 pairs in contact, for each million."""
-    return Organisation(max(count // 2_500, 60))
+def organisation_of(count: int, *, has_channels: bool = True) -> Organisation:
+    """The organisation that makes `count` interactions a year: 400 people for each million."""
+    return Organisation(max(count // 2_500, 60), has_channels=has_channels)
 
 
 def land(warehouse: Warehouse, organisation: Organisation, count: int, first_day: date = FIRST_DAY, day_count: int = DAY_COUNT) -> None:

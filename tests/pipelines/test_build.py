@@ -105,6 +105,30 @@ def test_only_touched_days_and_panels_are_computed_again() -> None:
     assert (report.touched_day_count, report.touched_panel_count) == (1, 2)
 
 
+def test_a_new_last_day_leaves_the_panels_that_it_does_not_change() -> None:
+    rows = some_events()
+    warehouse = built_at_once(rows)
+    warehouse.store(batch([*rows, event("2024-04-02", 1, 2, interaction_key=900)]))
+    report = build(warehouse, Parameters(), catalog=CATALOG)
+    # April, March (which had not ended) and the whole time
+    assert report.touched_panel_count == 3
+    assert contents(warehouse) == contents(built_at_once([*rows, event("2024-04-02", 1, 2, interaction_key=900)]))
+
+
+def test_a_panel_whose_days_turn_out_unobserved_is_computed_again() -> None:
+    rows = some_events()
+    catalog = tables(["org_panel_reciprocity"])
+    warehouse = Warehouse(None)
+    warehouse.store(batch(rows))
+    build(warehouse, Parameters(), catalog=catalog)
+    lost = {"source": "test", "stream": "mail", "unit_key": 0, "medium": "email", "status": "missing", "reason": "forbidden"}
+    lost |= {"date_from": date(2024, 2, 5), "date_to": date(2024, 2, 9)}
+    warehouse.store(Batch("test", "coverage", {"coverage": table("coverage", [lost])}))
+    report = build(warehouse, Parameters(), catalog=catalog)
+    # February and the whole time
+    assert (report.touched_day_count, report.touched_panel_count) == (0, 2)
+
+
 def test_a_late_change_of_a_thread_reaches_its_other_days() -> None:
     rows = [
         event("2024-01-01", 1, [], "slack_channel", "mentioned", interaction_key=1, space_key=3),

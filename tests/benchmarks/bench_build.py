@@ -1,0 +1,117 @@
+"""From stored interactions to pairs by day, ties, reciprocity, cross-team share and strength; then a night's increment, and publishing."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks import rivals
+from benchmarks.interactions import DAY_COUNT, FIRST_DAY, as_batch, land, organisation_of
+from benchmarks.measure import exponents, measured
+from worlds import tables
+
+from metrics.parameters import Parameters
+from pipelines.build import build
+from pipelines.publish import publish
+from pipelines.warehouse import Warehouse
+
+WANTED = ("pair_panel", "pair_strength", "org_panel_reciprocity", "org_panel_cross_team")
+"""Ties, strength, reciprocity and cross-team share, with all that they read."""
+MEMORY = "3GB"
+INCREMENT = 100_000
+
+
+def landed(path: Path, count: int, *, has_channels: bool = True) -> None:
+    """A warehouse with so many interactions of a year, not built."""
+    with Warehouse(path, memory_limit=MEMORY) as warehouse:
+        land(warehouse, organisation_of(count, has_channels=has_channels), count)
+
+
+def built(path: Path) -> dict[str, Any]:
+    """Build the wanted tables; seconds by table, rows by table."""
+    stage: Counter[str] = Counter()
+    last = [time.perf_counter(), "core.days"]
+
+    def note(name: str, done: int, total: int) -> None:
+        del done, total
+        now = time.perf_counter()
+        stage[str(last[1])] += now - float(last[0])
+        last[:] = [now, "core.days" if name == "days" else name]
+
+    with Warehouse(path, memory_limit=MEMORY) as warehouse:
+        report = build(warehouse, Parameters(), catalog=tables(WANTED), progress=note)
+    note("", 0, 0)
+    return {"stages": dict(stage), "rows": report.tables, "days": report.touched_day_count, "panels": report.touched_panel_count}
+
+
+def a_night(path: Path, published: Path, count: int) -> dict[str, Any]:
+    """Store so many new interactions of the day after the last, build and publish; seconds of each."""
+    day = FIRST_DAY + timedelta(days=DAY_COUNT)
+    seconds = {}
+    batch = as_batch(organisation_of(count), min(INCREMENT, count // 10), day)
+    with Warehouse(path, memory_limit=MEMORY) as warehouse:
+        began = time.perf_counter()
+        warehouse.store(batch)
+        seconds["store"] = time.perf_counter() - began
+        began = time.perf_counter()
+        report = build(warehouse, Parameters(), catalog=tables(WANTED))
+        seconds["build"] = time.perf_counter() - began
+        began = time.perf_counter()
+        publish(warehouse, published, messages=False, catalog=tables(WANTED))
+        seconds["publish"] = time.perf_counter() - began
+    return {"seconds": seconds, "days": report.touched_day_count, "panels": report.touched_panel_count}
+
+
+def run(folder: Path, sizes: list[int], compared: int) -> dict[str, Any]:
+    """Measure every size, and compare one of them with pandas, networkx and polars."""
+    found: dict[str, Any] = {"sizes": {}}
+    for count in sizes:
+        path = folder / f"of-{count}.duckdb"
+        if not path.exists():
+            _, landing = measured(landed, path, count)
+        else:
+            landing = {}
+        work = folder / "work.duckdb"
+        shutil.copyfile(path, work)
+        result, building = measured(built, work)
+        night, nightly = measured(a_night, work, folder / "published.duckdb", count)
+        found["sizes"][count] = {"land": landing, "build": {**building, **result}, "night": {**nightly, **night}}
+        work.unlink()
+    stages = found["sizes"][sizes[0]]["build"]["stages"]
+    found["exponents"] = {
+        "build": exponents({count: found["sizes"][count]["build"]["seconds"] for count in sizes}),
+        "night": exponents({count: sum(found["sizes"][count]["night"]["seconds"].values()) for count in sizes}),
+        **{name: exponents({count: found["sizes"][count]["build"]["stages"].get(name, 0) for count in sizes}) for name in stages if name},
+    }
+    found["compared"] = compare(folder, compared)
+    return found
+
+
+def compare(folder: Path, count: int) -> dict[str, Any]:
+    """Build and rivals on the same interactions, one after the other, with equal results."""
+    path = folder / f"compared-{count}.duckdb"
+    path.unlink(missing_ok=True)
+    measured(_landed_without_channels, path, count)
+    rivals.flattened(path, folder)
+    _, ours = measured(built, path)
+    by_pandas, pandas = measured(rivals.by_pandas, folder)
+    by_polars, polars = measured(rivals.by_polars, folder)
+    wrong = rivals.differences(path, by_pandas, by_polars)
+    if wrong:
+        raise SystemExit(f"perdure and its rivals differ: {wrong}")
+    path.unlink()
+    return {
+        "interactions": count,
+        "perdure": ours,
+        "pandas_networkx": pandas,
+        "polars_pair_day_only": polars,
+        "times_faster_than_pandas_networkx": pandas["seconds"] / ours["seconds"],
+    }
+
+
+def _landed_without_channels(path: Path, count: int) -> None:
+    landed(path, count, has_channels=False)
