@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import duckdb
 import pandas as pd
@@ -31,6 +31,10 @@ from pipelines.warehouse import Warehouse, local_date
 CHUNK_INTERACTIONS: Final = 4_000_000
 """About how many interactions are rebuilt in one transaction: bounds memory, whatever the history holds."""
 
+CHUNK_PAIR_DAYS: Final = 4_000_000
+"""About how many rows of `core.pair_day` the panels hold that are rebuilt by one statement: bounds memory likewise."""
+
+Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
 
 
@@ -111,6 +115,7 @@ class _Build:
         self.day_tables = [spec for name, spec in catalog.items() if name in by_day]
         self.reference_tables = [spec for name, spec in catalog.items() if spec.schema == "core" and name not in after_days]
         self.calendar_tables = [spec for name, spec in catalog.items() if spec.schema == "core" and name in after_days - by_day]
+        self.panels: list[list[tuple[str, date]]] = []
         self.metric_tables = [spec for spec in catalog.values() if spec.schema == "metrics"]
 
     def run(self, as_of: date | None) -> BuildReport:
@@ -320,7 +325,13 @@ class _Build:
             "(select 1 from raw.touched_panel as t where t.panel_kind = p.panel_kind and t.panel_start = p.panel_start))",
             [is_redefined, warehouse.memo("retained from") or "0001-01-01"],
         )
-        self.report.touched_panel_count = warehouse.value("select count(*) from touched_panel")
+        volumes = warehouse.run(
+            "select p.panel_kind, p.panel_start, coalesce(sum(d.held), 0)::bigint from touched_panel as p left join ("
+            "select date, count(*) as held from core.pair_day group by date) as d on d.date >= p.panel_start and d.date < p.panel_end "
+            "group by all order by all"
+        )
+        self.panels = _chunks([((kind, start), held) for kind, start, held in volumes], CHUNK_PAIR_DAYS)
+        self.report.touched_panel_count = len(volumes)
         for number, spec in enumerate(self.metric_tables):
             self.progress(spec.full_name, number, len(self.metric_tables))
             with warehouse.transaction():
@@ -331,16 +342,28 @@ class _Build:
 
     def _build_table(self, spec: TableSpec) -> None:
         warehouse = self.warehouse
-        where = "true"
         if spec.rebuild == "panel":
-            where = "(panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel)"
             self._ensure(spec)
-            warehouse.run(f"delete from {spec.full_name} where panel_kind = 'all' or {where}")
+            warehouse.run(f"delete from {spec.full_name} where panel_kind = 'all'")
+            for panels in self.panels:
+                self._build_panels(spec, panels)
         else:
             warehouse.run(f"create or replace table {spec.full_name} ({_column_types(spec)})")
+            self._insert(spec)
+            self._check(spec, "true")
+        self._count(spec)
+
+    def _build_panels(self, spec: TableSpec, panels: Sequence[tuple[str, date]]) -> None:
+        """Rebuild a few panels of a table: while it lasts, they are all that `touched_panel` holds."""
+        self.warehouse.run(
+            "create or replace temp table touched_panel as select p.panel_kind, p.panel_start, p.panel_end from core.panel as p "
+            "join (select unnest($1::varchar[]) as panel_kind, unnest($2::date[]) as panel_start) as w using (panel_kind, panel_start)",
+            [[kind for kind, _ in panels], [start for _, start in panels]],
+        )
+        where = "(panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel)"
+        self.warehouse.run(f"delete from {spec.full_name} where {where}")
         self._insert(spec)
         self._check(spec, where)
-        self._count(spec)
 
     def _exists(self, spec: TableSpec) -> bool:
         return bool(self._columns(spec))
@@ -404,6 +427,8 @@ class _Build:
             where = ""
             if spec.rebuild == "panel" and {"panel_kind", "panel_start"} <= {column.name for column in source.columns} and name != "panel":
                 where = "where (panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel)"
+            if annotation == "duckdb.DuckDBPyRelation":
+                return self.warehouse.connection.sql(f"select * from {read} {where}")
             table = self.warehouse.arrow(f"select * from {read} {where}")
         return table if annotation in (pa.Table, "pa.Table") else table.to_pandas()
 
@@ -463,14 +488,14 @@ def _fingerprint(specs: Sequence[TableSpec], *others: object) -> str:
     return digest.hexdigest()
 
 
-def _chunks(volumes: Sequence[tuple[date, int]], size: int) -> list[list[date]]:
-    """Split touched days, in order, into chunks of at most `size` interactions (or one day, if that alone holds more)."""
-    chunks: list[list[date]] = []
+def _chunks(volumes: Sequence[tuple[Item, int]], size: int) -> list[list[Item]]:
+    """Split days or panels, in order, into chunks that hold at most `size` rows (or one of them, if that alone holds more)."""
+    chunks: list[list[Item]] = []
     held = 0
-    for day, count in volumes:
+    for item, count in volumes:
         if not chunks or held + count > size:
             chunks.append([])
             held = 0
-        chunks[-1].append(day)
+        chunks[-1].append(item)
         held += count
     return chunks
