@@ -56,6 +56,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import duckdb
 import igraph
 import numpy as np
 import pyarrow as pa
@@ -81,7 +82,7 @@ _TIE_BUDGET = 500_000
 
 
 def org_panel_structure(
-    pair_panel: pa.Table, person: pa.Table, panel: pa.Table, touched_panel: pa.Table, parameters: Parameters
+    pair_panel: duckdb.DuckDBPyRelation, person: pa.Table, panel: pa.Table, touched_panel: pa.Table, parameters: Parameters
 ) -> pa.Table:
     """One row for each touched panel."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}

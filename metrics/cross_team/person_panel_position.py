@@ -33,6 +33,7 @@
 
 from __future__ import annotations
 
+import duckdb
 import igraph
 import numpy as np
 import pyarrow as pa
@@ -48,7 +49,7 @@ _TYPES = {
 }  # fmt: skip
 
 
-def person_panel_position(pair_panel: pa.Table, person: pa.Table) -> pa.Table:
+def person_panel_position(pair_panel: duckdb.DuckDBPyRelation, person: pa.Table) -> pa.Table:
     """One row for each touched panel and internal person with a tie."""
     parts = [pa.schema(list(_TYPES.items())).empty_table()]
     for (kind, start), network in tie_networks(pair_panel, person):

@@ -57,6 +57,7 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -70,25 +71,29 @@ _COLUMNS = (
     "mutual_arc_count", "density", "r", "r_low", "r_high", "rho", "r_null", "r_null_sd", "r_z", "rho_strength", "r_w", "r_w_low",
     "r_w_high", "r_w_null", "r_w_null_sd", "r_w_z", "rho_w", "rho_w_low", "rho_w_high", "null_draw_count", "reason",
 )  # fmt: skip
+_READ = (
+    "panel_kind", "panel_start", "medium", "person_a_key", "person_b_key", "ab_count", "ba_count", "ab_weight", "ba_weight",
+)  # fmt: skip
 _NOTHING = dict.fromkeys(("person_count", "pair_count", "mutual_pair_count", "contact_count", "arc_count", "mutual_arc_count"), 0)
 
 
-def org_panel_reciprocity(pair_panel: pa.Table, panel: pa.Table, touched_panel: pa.Table, parameters: Parameters) -> pa.Table:
+def org_panel_reciprocity(
+    pair_panel: duckdb.DuckDBPyRelation, panel: pa.Table, touched_panel: pa.Table, parameters: Parameters
+) -> pa.Table:
     """One row for each touched panel and medium with directed contact, and always one for `any`."""
-    a, b, ab, ba = (integers(pair_panel, name) for name in ("person_a_key", "person_b_key", "ab_count", "ba_count"))
-    forth, back = (floats(pair_panel, name) for name in ("ab_weight", "ba_weight"))
+    directed = pair_panel.filter("ab_count + ba_count > 0").select(*_READ).to_arrow_table()
+    a, b, ab, ba = (integers(directed, name) for name in ("person_a_key", "person_b_key", "ab_count", "ba_count"))
+    forth, back = (floats(directed, name) for name in ("ab_weight", "ba_weight"))
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     known: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for key, positions in row_groups(pair_panel, "panel_kind", "panel_start", "medium"):
-        used = positions[ab[positions] + ba[positions] > 0]
-        if len(used):
-            used = used[np.lexsort((b[used], a[used]))]
-            # where one medium is all there is, `any` gets the same draws and so the very same figures
-            content = (*key[:2], *(zlib.crc32(part[used].tobytes()) for part in (a, b, ab, ba, forth, back)))
-            if content not in known:
-                random = generator(parameters.seed, *content)
-                known[content] = reciprocity(a[used], b[used], ab[used], ba[used], forth[used], back[used], parameters, random)
-            rows[key] = known[content]
+    for key, positions in row_groups(directed, "panel_kind", "panel_start", "medium"):
+        used = positions[np.lexsort((b[positions], a[positions]))]
+        # where one medium is all there is, `any` gets the same draws and so the very same figures
+        content = (*key[:2], *(zlib.crc32(part[used].tobytes()) for part in (a, b, ab, ba, forth, back)))
+        if content not in known:
+            random = generator(parameters.seed, *content)
+            known[content] = reciprocity(a[used], b[used], ab[used], ba[used], forth[used], back[used], parameters, random)
+        rows[key] = known[content]
     for (kind, start), is_observed in observed_panels(panel, touched_panel).items():
         rows.setdefault((kind, start, "any"), {**_NOTHING, "reason": "no_direction" if is_observed else "not_observed"})
     listed = [{"panel_kind": key[0], "panel_start": key[1], "medium": key[2], **rows[key]} for key in sorted(rows)]

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.worlds import World, store
+from benchmarks.worlds import World, land
 
 from metrics.parameters import Parameters
 from pipelines.build import build
@@ -31,7 +31,7 @@ def prepare(world: World, path: Path, memory: str) -> None:
     """Draw a world, store it and build its core tables."""
     catalog = {name: spec for name, spec in load_catalog().items() if spec.schema == "core"}
     with Warehouse(path, memory_limit=memory) as warehouse:
-        store(warehouse, world)
+        land(warehouse, world)
         build(warehouse, Parameters(), world.declarations(), catalog=catalog)
 
 

@@ -2,7 +2,7 @@
 
 import duckdb
 import pytest
-from benchmarks.worlds import World, store, write_pair_day
+from benchmarks.worlds import World, land, store, write_pair_day
 from worlds import tables
 
 from metrics.parameters import Parameters
@@ -27,3 +27,13 @@ def test_pair_days_are_those_that_a_build_makes_of_direct_messages_and_meetings(
         store(warehouse, WORLD)
         build(warehouse, Parameters(), WORLD.declarations(), catalog=tables(()))
         assert direct.execute(query).fetchall() == warehouse.run(query)
+
+
+def test_records_that_are_landed_straight_are_those_that_are_stored() -> None:
+    query = "select * replace (list_sort(participants) as participants) from raw.interaction order by all"
+    with Warehouse(None) as stored, Warehouse(None) as landed:
+        store(stored, WORLD)
+        land(landed, WORLD)
+        assert landed.run(query) == stored.run(query)
+        for table in ("account", "membership", "touched_day"):
+            assert landed.run(f"select * from raw.{table} order by all") == stored.run(f"select * from raw.{table} order by all")

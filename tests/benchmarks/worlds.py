@@ -316,6 +316,18 @@ def store(warehouse: Warehouse, world: World) -> None:
         warehouse.store(batch)
 
 
+def land(warehouse: Warehouse, world: World) -> None:
+    """Put a world's records straight into the raw tables of an empty warehouse: as `store`, in a fraction of the time."""
+    for batch in world.batches():
+        for kind, records in batch.records.items():
+            columns = ", ".join("occurred_at at time zone 'UTC'" if name == "occurred_at" else name for name in records.column_names)
+            warehouse.connection.register("landing", records)
+            warehouse.run(f"insert into raw.{kind} select {columns} from landing")
+            warehouse.connection.unregister("landing")
+    warehouse.touch("select occurred_at as touched_at, thread_key from raw.interaction")
+    warehouse.run("delete from raw.touched_thread")
+
+
 def write_pair_day(connection: duckdb.DuckDBPyConnection, world: World) -> int:
     """Make `core.pair_day` of a world with all its columns, straight from the batches: 1/(n-1) weights, teams as of the day.
 
