@@ -65,9 +65,7 @@ _READ = ("panel_kind", "panel_start", "medium", "person_a_key", "person_b_key", 
 _NOTHING = dict.fromkeys(("person_count", "team_count", "tie_count", "cross_team_tie_count", "unplaced_tie_count"), 0)
 
 
-def org_panel_cross_team(
-    pair_panel: duckdb.DuckDBPyRelation, panel: pa.Table, touched_panel: pa.Table, parameters: Parameters
-) -> pa.Table:
+def org_panel_cross_team(pair_panel: duckdb.DuckDBPyRelation, panel: pa.Table, touched_panel: pa.Table, parameters: Parameters) -> pa.Table:
     """One row for each touched panel and medium with a tie between two internal people, and always one for `any`."""
     inner = pair_panel.filter("is_tie and not is_external").select(*_READ).to_arrow_table()
     a, b = (integers(inner, name) for name in ("person_a_key", "person_b_key"))

@@ -21,7 +21,8 @@ import pyarrow as pa
 from metrics.panels import Floats, Integers, flags, floats, integers, number_people
 
 _TYPES = {
-    "cut_number": pa.int64(), "person_a_key": pa.int64(), "person_b_key": pa.int64(), "shared_count": pa.int64(), "shared_score": pa.float64(),
+    "cut_number": pa.int64(), "person_a_key": pa.int64(), "person_b_key": pa.int64(), "shared_count": pa.int64(),
+    "shared_score": pa.float64(),
 }  # fmt: skip
 
 

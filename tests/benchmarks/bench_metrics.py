@@ -2,9 +2,9 @@
 
     PYTHONPATH=.:tests python -m benchmarks.bench_metrics --people 1000 --folder /tmp/bench [--json result.json]
 
-The world is drawn, stored and built up to core tables once and kept in the folder, by another process. What is measured is then the build of
-every table of schema `metrics` on a copy of that file, in a process of its own with DuckDB's memory limited (`--memory`), so that the peak is
-that of the build: resident memory, DuckDB and Python together.
+The world is drawn, stored and built up to core tables once and kept in the folder, by another process. What is measured is then
+the build of every table of schema `metrics` on a copy of that file, in a process of its own with DuckDB's memory limited
+(`--memory`), so that the peak is that of the build: resident memory, DuckDB and Python together.
 """
 
 from __future__ import annotations
@@ -79,9 +79,8 @@ def printed(result: dict[str, Any]) -> str:
         f"metrics: {result['seconds']} s, peak {result['peak_megabytes']:,} MB (before them {result['seconds_before_metrics']} s)",
         f"{'table':<40}{'seconds':>10}{'peak MB':>10}{'rows':>12}",
     ]
-    lines += [
-        f"{entry['table']:<40}{entry['seconds']:>10.2f}{entry['peak_megabytes']:>10,}{entry['rows'] or 0:>12,}" for entry in result["by_metric"]
-    ]
+    for entry in result["by_metric"]:
+        lines.append(f"{entry['table']:<40}{entry['seconds']:>10.2f}{entry['peak_megabytes']:>10,}{entry['rows'] or 0:>12,}")
     return "\n".join(lines)
 
 
@@ -122,7 +121,7 @@ def main() -> None:
         unfinished.rename(prepared)
         return
     if not prepared.exists():
-        subprocess.run([sys.executable, "-m", "benchmarks.bench_metrics", *sys.argv[1:], "--prepare"], check=True)  # noqa: S603
+        subprocess.run([sys.executable, "-m", "benchmarks.bench_metrics", *sys.argv[1:], "--prepare"], check=True)
     copied = options.folder / f"measured-{options.people}.duckdb"
     shutil.copy(prepared, copied)
     result = measure(world, copied, options.memory)

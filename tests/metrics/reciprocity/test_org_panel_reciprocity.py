@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-import networkx as nx
 import duckdb
+import networkx as nx
 import numpy as np
 import pyarrow as pa
 import pytest
