@@ -44,15 +44,11 @@ class ContactDays:
         """
         low, high = (np.datetime64(day, "D").astype(object) for day in (first, last))
         table = person_contact_day.filter(f"date between date '{low}' and date '{high}'").to_arrow_table()
-        day = table["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
-        source, target = (np.searchsorted(people, table[name].to_numpy()) for name in ("from_key", "to_key"))
-        is_known = np.logical_and.reduce(
-            [
-                people[np.minimum(place, len(people) - 1)] == table[name].to_numpy()
-                for place, name in ((source, "from_key"), (target, "to_key"))
-            ]
-        )
-        return cls.of(day[is_known], source[is_known], target[is_known])
+        keys = {name: table[name].to_numpy() for name in ("from_key", "to_key")}
+        is_known = np.isin(keys["from_key"], people) & np.isin(keys["to_key"], people)
+        day = table["date"].to_numpy()[is_known].astype("datetime64[D]").astype(np.int64)
+        source, target = (np.searchsorted(people, listed[is_known]) for listed in keys.values())
+        return cls.of(day, source, target)
 
     @classmethod
     def of(cls, days: Ints, source: Ints, target: Ints) -> ContactDays:

@@ -77,6 +77,7 @@ def test_increments_give_the_tables_of_one_clean_build(seed: int) -> None:
 def test_small_chunks_give_the_same_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = contents(built_at_once(some_events()))
     monkeypatch.setattr(build_module, "CHUNK_INTERACTIONS", 7)
+    monkeypatch.setattr(build_module, "CHUNK_PAIR_DAYS", 50)
     assert contents(built_at_once(some_events())) == expected
 
 
