@@ -56,6 +56,12 @@ def read(path: Path, pseudonyms: Pseudonymiser, *, source: str = "events", peopl
     Raises:
         UserError: If the file cannot be read, lacks a column or has an unknown one.
     """
+    # a row without an id is known by the keys of its people: they must be those of the day on which it was first read
+    for batch in _read(path, pseudonyms.before_rotation(), source, people):
+        yield pseudonyms.after_rotation(batch)
+
+
+def _read(path: Path, pseudonyms: Pseudonymiser, source: str, people: Path | None) -> Iterator[Batch]:
     accounts = _Accounts(source, pseudonyms)
     if people is not None:
         yield from _read_people(people, accounts)

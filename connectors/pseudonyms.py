@@ -12,10 +12,17 @@ from __future__ import annotations
 import hmac
 import re
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
-from typing import Final
+from typing import Final, Self
+
+from connectors.records import Batch
+from connectors.rotation import Rotation, rotated
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
+_PERSON_ID: Final = re.compile(r"[0-9a-f]{32}")
+_KEY: Final = re.compile(r"-?[0-9]{1,19}")
 _INT64: Final = 1 << 63
 
 
@@ -49,24 +56,27 @@ def normalise_domain(domain: str) -> str:
 
 
 class Pseudonymiser:
-    """Turns addresses and source ids into pseudonyms under one secret key.
+    """Turns addresses and source ids into pseudonyms under one secret key, or a chain of them (see `connectors.rotation`).
 
     Hashes are remembered for as long as the object lives, since the same few people appear in millions of records.
     The object never shows its key: not in `repr`, not in a pickle.
 
     Args:
         secret: At least 32 random bytes.
+        later: The key of each rotation since, in order; as long.
 
     Raises:
-        ValueError: If the key is shorter than 32 bytes.
+        ValueError: If a key is shorter than 32 bytes.
     """
 
-    __slots__ = ("_ids", "_keys", "_mac")
+    __slots__ = ("_ids", "_keys", "_later", "_mac", "_rotations")
 
-    def __init__(self, secret: bytes) -> None:
-        if len(secret) < 32:
+    def __init__(self, secret: bytes, later: Sequence[bytes] = ()) -> None:
+        if any(len(key) < 32 for key in (secret, *later)):
             raise ValueError("the pseudonym key must have at least 32 bytes")
         self._mac = hmac.new(secret, digestmod=sha256)
+        self._later = [hmac.new(key, digestmod=sha256) for key in later]
+        self._rotations = [Rotation(key) for key in later]
         self._keys: dict[tuple[str, str], int] = {}
         self._ids: dict[str, str | None] = {}
 
@@ -87,7 +97,7 @@ class Pseudonymiser:
             return self._ids[address]
         except KeyError:
             normal = normalise_address(address)
-            found = None if normal is None else self._digest("person", normal).hex()[:32]
+            found = None if normal is None else self._now_id(self._digest("person", normal).hex()[:32])
             self._ids[address] = found
             return found
 
@@ -100,11 +110,11 @@ class Pseudonymiser:
             remember: Pass False for ids that occur once (messages), so that memory stays flat.
         """
         if not remember:
-            return int.from_bytes(self._digest(purpose, value)[:8], "big", signed=True)
+            return self._now_key(int.from_bytes(self._digest(purpose, value)[:8], "big", signed=True))
         try:
             return self._keys[purpose, value]
         except KeyError:
-            found = self._keys[purpose, value] = int.from_bytes(self._digest(purpose, value)[:8], "big", signed=True)
+            found = self._keys[purpose, value] = self.key(purpose, value, remember=False)
             return found
 
     def domain_key(self, address_or_domain: str) -> int | None:
@@ -119,4 +129,46 @@ class Pseudonymiser:
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that tell whether two runs used the same key, and nothing else about it."""
-        return self._digest("fingerprint", "").hex()[:16]
+        found = self._digest("fingerprint", "").hex()[:16]
+        for later in self._later:
+            mac = later.copy()
+            mac.update(f"fingerprint\x1f{found}".encode())
+            found = mac.hexdigest()[:16]
+        return found
+
+    # -- rotation -------------------------------------------------------------------------------------------------------
+
+    def _now_key(self, key: int) -> int:
+        for rotation in self._rotations:
+            key = rotation.key(key)
+        return key
+
+    def _now_id(self, person_id: str) -> str:
+        for rotation in self._rotations:
+            person_id = rotation.person_id(person_id)
+        return person_id
+
+    def earlier(self, pseudonym: str) -> tuple[str, ...]:
+        """Return what a `person_id` (hexadecimal) or a key (decimal) was before each rotation, the latest first; else nothing."""
+        found: list[str] = []
+        for rotation in reversed(self._rotations):
+            if _PERSON_ID.fullmatch(pseudonym):
+                pseudonym = rotation.earlier_person_id(pseudonym)
+            elif _KEY.fullmatch(pseudonym) and -_INT64 <= int(pseudonym) < _INT64:
+                pseudonym = str(rotation.earlier_key(int(pseudonym)))
+            else:
+                return ()
+            found.append(pseudonym)
+        return tuple(found)
+
+    def before_rotation(self) -> Self:
+        """Return the pseudonyms under the first key alone: for keys that are made of other keys (see `after_rotation`)."""
+        first = object.__new__(type(self))
+        first._mac, first._later, first._rotations, first._keys, first._ids = self._mac, [], [], {}, {}
+        return first
+
+    def after_rotation(self, batch: Batch) -> Batch:
+        """Return a batch made under the first key alone with the keys of today."""
+        if not self._rotations:
+            return batch
+        return replace(batch, records=rotated(batch.records, self._now_key, self._now_id))

@@ -24,10 +24,14 @@ def _():
 
 @app.cell
 def _(connection, mo):
-    scorecard = connection.sql(
-        "select medium, started_tie_count, adjusted_kept_90_ratio, lower_adjusted_kept_90_ratio, upper_adjusted_kept_90_ratio, "
-        "reciprocity_index, cross_team_ratio, external_ratio, durable_ties_per_100_hours from metrics.medium_scorecard order by started_tie_count desc"
-    ).df()
+    scorecard = (
+        connection.sql(
+            "select medium, started_tie_count, adjusted_kept_90_ratio, lower_adjusted_kept_90_ratio, upper_adjusted_kept_90_ratio, "
+            "reciprocity_index, cross_team_ratio, external_ratio, durable_ties_per_100_hours from metrics.medium_scorecard order by started_tie_count desc"
+        )
+        .df()
+        .round(3)
+    )
     mo.vstack(
         [
             mo.md(
@@ -57,7 +61,7 @@ def _(alt, connection, grouping):
         "where grouping = $1 and survival_ratio is not null order by level, age_days",
         [grouping.value or "all"],
     ).df()
-    base = alt.Chart(curves).encode(x=alt.X("age_days:Q", title="Days since the first contact"))
+    base = alt.Chart(curves).encode(x=alt.X("age_days:Q", title="Days since the tie began"))
     band = base.mark_area(opacity=0.2, interpolate="step-after").encode(y="lower_ratio:Q", y2="upper_ratio:Q", color="level:N")
     line = base.mark_line(interpolate="step-after").encode(y=alt.Y("survival_ratio:Q", title="Share still alive"), color="level:N")
     chart = (band + line).properties(height=320, width=620)
@@ -75,10 +79,14 @@ def _(curves, mo):
 
 @app.cell
 def _(connection, mo):
-    hazards = connection.sql(
-        "select term, term_kind, hazard_ratio, lower_ratio, upper_ratio, term_tie_count, reason from metrics.medium_hazard "
-        "where model = 'origin_medium' order by term_kind, hazard_ratio"
-    ).df()
+    hazards = (
+        connection.sql(
+            "select term, term_kind, hazard_ratio, lower_ratio, upper_ratio, term_tie_count, reason from metrics.medium_hazard "
+            "where model = 'origin_medium' order by term_kind, hazard_ratio"
+        )
+        .df()
+        .round(3)
+    )
     mo.vstack(
         [
             mo.md("## How fast ties end, otherwise alike\n\nBelow 1: they hold longer than those compared with."),

@@ -39,11 +39,15 @@ def _(connection, mo):
 
 @app.cell
 def _(connection, mo, policy):
-    effects = connection.execute(
-        "select outcome, method, estimand, effect, effect_low, effect_high, baseline, pre_trend_p_ratio, reason "
-        "from metrics.policy_effect where policy_key = $1 order by outcome, estimand",
-        [policy.value or ""],
-    ).df()
+    effects = (
+        connection.execute(
+            "select outcome, method, estimand, effect, effect_low, effect_high, baseline, pre_trend_p_ratio, reason "
+            "from metrics.policy_effect where policy_key = $1 order by outcome, estimand",
+            [policy.value or ""],
+        )
+        .df()
+        .round(3)
+    )
     mo.vstack(
         [
             mo.ui.table(effects, selection=None),

@@ -1,41 +1,55 @@
 """From raw records to core tables and metrics: only what changed is computed again.
 
-Core tables by day are rebuilt for the touched days, a bounded number of interactions at a time, each chunk in one
-transaction with the note that its days are done. Metrics by panel are rebuilt for the panels that hold such a day;
+Core tables by day are rebuilt for the touched days, a bounded number of interactions at a time; when a chunk's tables are
+written, the note that its days are to be rebuilt goes. Metrics by panel are rebuilt for the panels that hold such a day;
 the rest are small and are computed anew. Every table's own checks run in the transaction that writes it: a table that
 fails them is not written and the build stops. A build that is killed anywhere goes on where it was when run again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
-import metrics
 from connectors.errors import UserError
 from metrics.parameters import Parameters
-from pipelines.catalog import TableSpec, load_catalog
+from pipelines.catalog import TableSpec, fingerprint, load_catalog
 from pipelines.declarations import Declarations
-from pipelines.warehouse import Warehouse, local_date
+from pipelines.engines import Engine, compute, in_waves
+from pipelines.warehouse import Warehouse, days_of_quarters, local_date, quarter_hour
 
 CHUNK_INTERACTIONS: Final = 4_000_000
 """About how many interactions are rebuilt in one transaction: bounds memory, whatever the history holds."""
 
-CHUNK_PAIR_DAYS: Final = 4_000_000
-"""About how many rows of `core.pair_day` the panels hold that are rebuilt by one statement: bounds memory likewise."""
+_TOUCHED_QUARTER: Final = f"""
+create or replace temp table touched_quarter as
+select {quarter_hour("moment")} as quarter, {local_date("moment")} as date
+from (
+    select date, unnest(generate_series(date - interval 1 day, date + interval 2 days, interval 15 minutes)) as moment from touched_day
+) as around
+where {local_date("moment")} = date
+"""
+"""The quarters of an hour of each touched day, so that a table asks for the local day once a quarter and not once a row."""
 
-Item = TypeVar("Item")
+PANEL_ROWS: Final = 4_000_000
+"""About how many rows of `core.pair_day` the panels hold that are rebuilt in one transaction, unless a single one holds more."""
+
+_TOUCHED_PANEL_DAY: Final = """
+create or replace temp table touched_panel_day as
+select panel_kind, panel_start, unnest(generate_series(panel_start, panel_end - 1, interval 1 day))::date as date
+from touched_panel
+"""
+"""The days of each touched panel: joined by day, a hash join; by bounds it would be a join of inequalities."""
+
 Progress = Callable[[str, int, int], None]
+_Part = TypeVar("_Part")
 
 
 class BuildError(Exception):
@@ -75,6 +89,7 @@ def build(
     as_of: date | None = None,
     progress: Progress | None = None,
     catalog: Mapping[str, TableSpec] | None = None,
+    engine: Engine | None = None,
 ) -> BuildReport:
     """Bring core tables and metrics up to date with what is stored.
 
@@ -85,12 +100,13 @@ def build(
         as_of: The last day to speak of; by default the last day on which anything was stored, not later than today.
         progress: Called with what is being done, how much of it is done and how much there is.
         catalog: The tables to build; by default all that the package holds.
+        engine: What computes the tables that can be partitioned; by default the warehouse itself.
 
     Raises:
         CheckFailedError: If a table breaks its own checks.
         BuildError: If a table cannot be computed.
     """
-    return _Build(warehouse, parameters, declarations or Declarations(), progress or _silent, catalog or load_catalog()).run(as_of)
+    return _Build(warehouse, parameters, declarations or Declarations(), progress or _silent, catalog or load_catalog(), engine).run(as_of)
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -99,13 +115,21 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 class _Build:
     def __init__(
-        self, warehouse: Warehouse, parameters: Parameters, declarations: Declarations, progress: Progress, catalog: Mapping[str, TableSpec]
+        self,
+        warehouse: Warehouse,
+        parameters: Parameters,
+        declarations: Declarations,
+        progress: Progress,
+        catalog: Mapping[str, TableSpec],
+        engine: Engine | None,
     ) -> None:
         self.warehouse = warehouse
         self.parameters = parameters
         self.declarations = declarations
         self.progress = progress
         self.catalog = catalog
+        self.engine = engine
+        self.computed: dict[str, str] = {}
         self.report = BuildReport()
         by_day = {name for name, spec in catalog.items() if spec.rebuild == "day"}
         after_days: set[str] = set()
@@ -115,26 +139,25 @@ class _Build:
         self.day_tables = [spec for name, spec in catalog.items() if name in by_day]
         self.reference_tables = [spec for name, spec in catalog.items() if spec.schema == "core" and name not in after_days]
         self.calendar_tables = [spec for name, spec in catalog.items() if spec.schema == "core" and name in after_days - by_day]
-        self.panels: list[list[tuple[str, date]]] = []
-        self.metric_tables = [spec for spec in catalog.values() if spec.schema == "metrics"]
+        self.metric_tables = in_waves([spec for spec in catalog.values() if spec.schema == "metrics"])
 
     def run(self, as_of: date | None) -> BuildReport:
         warehouse = self.warehouse
         last = warehouse.value(
-            f"select case when count(*) > 0 then least(max({local_date('occurred_at')}), current_date) end from raw.interaction",
+            f"select case when count(*) > 0 then least({local_date('max(occurred_at)')}, current_date) end from raw.interaction",
             {"time_zone": self.parameters.time_zone},
         )
         if as_of is not None and last is not None:
             first = warehouse.value(
-                f"select min({local_date('occurred_at')}) from raw.interaction",
+                f"select {local_date('min(occurred_at)')} from raw.interaction",
                 {"time_zone": self.parameters.time_zone},
             )
             if as_of < first:
                 raise UserError(f"--as-of {as_of}: nothing is stored before {first}; choose a day between {first} and {last}")
         self.report.as_of = min(as_of, last) if as_of and last else last
         self._set_variables()
-        days = _fingerprint(list(self.day_tables + self.reference_tables), self.parameters)
-        everything = _fingerprint(list(self.catalog.values()), self.parameters, self.report.as_of, self.declarations)
+        days = fingerprint(list(self.day_tables + self.reference_tables), self.parameters)
+        everything = fingerprint(list(self.catalog.values()), self.parameters, self.report.as_of, self.declarations)
         if warehouse.memo("core definitions") != days:
             self._touch_every_day()
         if self._is_current(everything):
@@ -187,8 +210,9 @@ class _Build:
 
     def _touch_every_day(self) -> None:
         self.warehouse.run(
-            f"insert into raw.touched_day select distinct {local_date('occurred_at')} as date from raw.interaction "
-            f"where {local_date('occurred_at')} not in (select date from raw.touched_day)",
+            "insert into raw.touched_day select date from ("
+            + days_of_quarters(f"select {quarter_hour('occurred_at')} as quarter, count(*) as n from raw.interaction group by quarter")
+            + ") as d where date not in (select date from raw.touched_day)",
             {"time_zone": self.parameters.time_zone},
         )
         for spec in self.day_tables:
@@ -275,19 +299,21 @@ class _Build:
         volumes = self._touched_volumes()
         chunks = _chunks(volumes, CHUNK_INTERACTIONS)
         self.report.touched_day_count = len(volumes)
+        if self.engine is not None and volumes:
+            self._choose_days([day for day, _ in volumes])
+            self.computed |= compute(self.engine, warehouse, self.catalog, self.day_tables)
         for number, chunk in enumerate(chunks):
             self.progress("days", number, len(chunks))
-            with warehouse.transaction():
-                self._set("touched_first", chunk[0])
-                self._set("touched_last", chunk[-1])
-                # a local day lies within a day of the same UTC day on either side
-                self._set("touched_from", datetime.combine(chunk[0], datetime.min.time()) - timedelta(days=1))
-                self._set("touched_to", datetime.combine(chunk[-1], datetime.min.time()) + timedelta(days=2))
-                warehouse.run("create or replace temp table touched_day as select unnest($1::date[]) as date", [chunk])
-                for spec in self.day_tables:
-                    warehouse.run(f"delete from {spec.full_name} where date in (select date from touched_day)")
+            self._choose_days(chunk)
+            # bounds first: they let whole blocks be skipped
+            where = "date between getvariable('touched_first') and getvariable('touched_last') and date in (select date from touched_day)"
+            for spec in self.day_tables:
+                # one transaction a table: of rows that are not committed DuckDB has no statistics, and plans the next table's joins badly
+                with warehouse.transaction():
+                    warehouse.run(f"delete from {spec.full_name} where {where}")
                     self._insert(spec)
-                    self._check(spec, "date in (select date from touched_day)")
+                    self._check(spec, where)
+            with warehouse.transaction():
                 warehouse.run(
                     "insert into raw.touched_panel select distinct kind, date_trunc(kind, date)::date from touched_day, "
                     "unnest(['week', 'month']) as k(kind) except select panel_kind, panel_start from raw.touched_panel"
@@ -297,15 +323,28 @@ class _Build:
         for spec in self.day_tables:
             self._count(spec)
 
+    def _choose_days(self, days: Sequence[date]) -> None:
+        """Tell the SQL for which days rows are to be computed."""
+        self._set("touched_first", days[0])
+        self._set("touched_last", days[-1])
+        # a local day lies within a day of the same UTC day on either side
+        self._set("touched_from", datetime.combine(days[0], datetime.min.time()) - timedelta(days=1))
+        self._set("touched_to", datetime.combine(days[-1], datetime.min.time()) + timedelta(days=2))
+        self.warehouse.run("create or replace temp table touched_day as select unnest($1::date[]) as date", [days])
+        self.warehouse.run(_TOUCHED_QUARTER, {"time_zone": self.parameters.time_zone})
+
     def _touched_volumes(self) -> list[tuple[date, int]]:
         """Touched days in order, each with how many interactions it holds now."""
         if not self.warehouse.value("select count(*) from raw.touched_day"):
             return []
         first, last = self.warehouse.run("select min(date), max(date) from raw.touched_day")[0]
         rows = self.warehouse.run(
-            "select d.date, count(i.date) from raw.touched_day as d "
-            f"left join (select {local_date('occurred_at')} as date from raw.interaction "
-            "where occurred_at >= $low and occurred_at < $high) as i on i.date = d.date group by d.date order by d.date",
+            "select d.date, coalesce(i.n, 0) from raw.touched_day as d left join ("
+            + days_of_quarters(
+                f"select {quarter_hour('occurred_at')} as quarter, count(*) as n from raw.interaction "
+                "where occurred_at >= $low and occurred_at < $high group by quarter"
+            )
+            + ") as i on i.date = d.date order by d.date",
             {
                 "time_zone": self.parameters.time_zone,
                 "low": datetime.combine(first, datetime.min.time()) - timedelta(days=1),
@@ -319,51 +358,68 @@ class _Build:
     def _build_metrics(self, *, is_redefined: bool) -> None:
         warehouse = self.warehouse
         warehouse.run(
-            "create or replace temp table touched_panel as select p.panel_kind, p.panel_start, p.panel_end from core.panel as p "
+            "create or replace temp table every_touched_panel as select p.panel_kind, p.panel_start, p.panel_end from core.panel as p "
             # panels that began before the oldest kept contact can no longer be computed and stay as they are
             "where p.panel_kind = 'all' or p.panel_start >= cast($2 as date) and ($1 or exists "
             "(select 1 from raw.touched_panel as t where t.panel_kind = p.panel_kind and t.panel_start = p.panel_start))",
             [is_redefined, warehouse.memo("retained from") or "0001-01-01"],
         )
-        volumes = warehouse.run(
-            "select p.panel_kind, p.panel_start, coalesce(sum(d.held), 0)::bigint from touched_panel as p left join ("
-            "select date, count(*) as held from core.pair_day group by date) as d on d.date >= p.panel_start and d.date < p.panel_end "
-            "group by all order by all"
-        )
-        self.panels = _chunks([((kind, start), held) for kind, start, held in volumes], CHUNK_PAIR_DAYS)
-        self.report.touched_panel_count = len(volumes)
+        self._choose_panels()
+        self.report.touched_panel_count = warehouse.value("select count(*) from touched_panel")
+        batches = self._panel_batches()
         for number, spec in enumerate(self.metric_tables):
             self.progress(spec.full_name, number, len(self.metric_tables))
-            with warehouse.transaction():
-                self._build_table(spec)
+            if spec.partition and spec.full_name not in self.computed:
+                self.computed |= compute(self.engine, warehouse, self.catalog, [each for each in self.metric_tables if each.partition])
+            if spec.rebuild == "panel" and len(batches) > 1:
+                for batch in batches:
+                    self._choose_panels(batch)
+                    with warehouse.transaction():
+                        self._build_table(spec)
+                self._choose_panels()
+            else:
+                with warehouse.transaction():
+                    self._build_table(spec)
         self.progress("metrics", len(self.metric_tables), len(self.metric_tables))
+
+    def _choose_panels(self, panels: Sequence[tuple[str, date]] | None = None) -> None:
+        """Tell the SQL for which panels rows are to be computed; None for all that are touched."""
+        chosen = "true"
+        if panels is not None:
+            self.warehouse.run("create or replace temp table chosen_panel (panel_kind varchar, panel_start date)")
+            self.warehouse.connection.executemany("insert into chosen_panel values ($1, $2)", panels)
+            chosen = "(panel_kind, panel_start) in (from chosen_panel select (panel_kind, panel_start))"
+        self.warehouse.run(f"create or replace temp table touched_panel as select * from every_touched_panel where {chosen}")
+        self.warehouse.run(_TOUCHED_PANEL_DAY)
+
+    def _panel_batches(self) -> list[list[tuple[str, date]]]:
+        """Touched panels in order, in batches of at most `PANEL_ROWS` rows by pair and day, or one panel that holds more."""
+        rows = self.warehouse.run(
+            "select p.panel_kind, p.panel_start, coalesce(sum(d.n), 0)::bigint from touched_panel_day as p "
+            "left join (select date, count(*) as n from core.pair_day group by date) as d on d.date = p.date "
+            "group by p.panel_kind, p.panel_start order by p.panel_kind desc, p.panel_start"
+        )
+        return _chunks([((kind, start), count) for kind, start, count in rows], PANEL_ROWS)
 
     # -- one table ----------------------------------------------------------------------------------------------------
 
     def _build_table(self, spec: TableSpec) -> None:
         warehouse = self.warehouse
+        where = "true"
         if spec.rebuild == "panel":
+            first, last = warehouse.run("select min(panel_start), max(panel_start) from touched_panel")[0]
+            # bounds first: they let whole blocks be skipped
+            where = _panels_between(first, last)
             self._ensure(spec)
-            warehouse.run(f"delete from {spec.full_name} where panel_kind = 'all'")
-            for panels in self.panels:
-                self._build_panels(spec, panels)
+            # `all` may have begun on another day before
+            warehouse.run(
+                f"delete from {spec.full_name} where {where} or panel_kind = 'all' and exists (from touched_panel where panel_kind = 'all')"
+            )
         else:
             warehouse.run(f"create or replace table {spec.full_name} ({_column_types(spec)})")
-            self._insert(spec)
-            self._check(spec, "true")
-        self._count(spec)
-
-    def _build_panels(self, spec: TableSpec, panels: Sequence[tuple[str, date]]) -> None:
-        """Rebuild a few panels of a table: while it lasts, they are all that `touched_panel` holds."""
-        self.warehouse.run(
-            "create or replace temp table touched_panel as select p.panel_kind, p.panel_start, p.panel_end from core.panel as p "
-            "join (select unnest($1::varchar[]) as panel_kind, unnest($2::date[]) as panel_start) as w using (panel_kind, panel_start)",
-            [[kind for kind, _ in panels], [start for _, start in panels]],
-        )
-        where = "(panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel)"
-        self.warehouse.run(f"delete from {spec.full_name} where {where}")
         self._insert(spec)
         self._check(spec, where)
+        self._count(spec)
 
     def _exists(self, spec: TableSpec) -> bool:
         return bool(self._columns(spec))
@@ -397,8 +453,9 @@ class _Build:
             if spec.is_python:
                 self._insert_computed(spec)
             else:
-                self._verify_columns(spec, [row[0] for row in self.warehouse.run(f"describe {spec.body}")])
-                self.warehouse.run(f"insert into {spec.full_name} select {_casts(spec)} from ({spec.body}\n) as built")
+                body = self.computed.get(spec.full_name, spec.body)
+                self._verify_columns(spec, [row[0] for row in self.warehouse.run(f"describe {body}")])
+                self.warehouse.run(f"insert into {spec.full_name} select {_casts(spec)} from ({body}\n) as built")
         except duckdb.Error as error:
             raise BuildError(f"{spec.path}: {error}\nin the statement of {spec.full_name}") from error
 
@@ -427,9 +484,11 @@ class _Build:
             where = ""
             if spec.rebuild == "panel" and {"panel_kind", "panel_start"} <= {column.name for column in source.columns} and name != "panel":
                 where = "where (panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel)"
+            query = f"select {', '.join(spec.uses.get(name, ('*',)))} from {read} {where}"
             if annotation == "duckdb.DuckDBPyRelation":
-                return self.warehouse.connection.sql(f"select * from {read} {where}")
-            table = self.warehouse.arrow(f"select * from {read} {where}")
+                # a table that is read a part at a time
+                return self.warehouse.connection.sql(query)
+            table = self.warehouse.arrow(query)
         return table if annotation in (pa.Table, "pa.Table") else table.to_pandas()
 
     def _verify_columns(self, spec: TableSpec, built: Sequence[str]) -> None:
@@ -454,9 +513,11 @@ class _Build:
             broken = [f"{label} ({count} rows)" for count, (_, label) in zip(found, conditions, strict=True) if count]
         for names in spec.unique:
             columns = ", ".join(names)
-            repeated = self.warehouse.value(
-                f"select count(*) from (select 1 from {spec.full_name} where {where} group by {columns} having count(*) > 1) as r"
-            )
+            rows = f"from {spec.full_name} where {where}"
+            # by hash first: one integer a row is much cheaper to compare than its columns
+            if not self.warehouse.value(f"select count(*) from (select 1 {rows} group by hash({columns}) having count(*) > 1) as r"):
+                continue
+            repeated = self.warehouse.value(f"select count(*) from (select 1 {rows} group by {columns} having count(*) > 1) as r")
             if repeated:
                 broken.append(f"unique: {columns} ({repeated} repeated)")
         if broken:
@@ -474,28 +535,19 @@ def _casts(spec: TableSpec) -> str:
     return ", ".join(f"cast({column.name} as {column.type}) as {column.name}" for column in spec.columns)
 
 
-def _fingerprint(specs: Sequence[TableSpec], *others: object) -> str:
-    """A hash of definitions and settings that tells whether figures must be computed again."""
-    digest = hashlib.sha256()
-    for spec in specs:
-        digest.update(spec.path.read_bytes())
-    if any(spec.is_python for spec in specs):
-        # helpers are shared between families: any of them may have changed what a Python table computes
-        folder = Path(metrics.__file__).parent
-        for helper in sorted([*folder.glob("[a-z]*.py"), *folder.glob("*/_[a-z]*.py")]):
-            digest.update(helper.read_bytes())
-    digest.update(json.dumps([str(other) for other in others]).encode())
-    return digest.hexdigest()
+def _panels_between(first: date | None, last: date | None) -> str:
+    bounds = f"panel_start between date '{first}' and date '{last}' and " if first else ""
+    return f"({bounds}(panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel))"
 
 
-def _chunks(volumes: Sequence[tuple[Item, int]], size: int) -> list[list[Item]]:
+def _chunks(volumes: Sequence[tuple[_Part, int]], size: int) -> list[list[_Part]]:
     """Split days or panels, in order, into chunks that hold at most `size` rows (or one of them, if that alone holds more)."""
-    chunks: list[list[Item]] = []
+    chunks: list[list[_Part]] = []
     held = 0
-    for item, count in volumes:
+    for part, count in volumes:
         if not chunks or held + count > size:
             chunks.append([])
             held = 0
-        chunks[-1].append(item)
+        chunks[-1].append(part)
         held += count
     return chunks

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import hashlib
 import importlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
@@ -48,10 +49,16 @@ UNIT_TYPES: Final[Mapping[str, str]] = {
 }
 """The units a column may have, and the DuckDB type each is stored as: documentation that decides the type cannot drift."""
 
-_ONE: Final = ("description", "question", "grain", "restricted", "rebuild")
-_MANY: Final = ("column", "unique", "not_null", "assert", "caveat", "reference")
+_ONE: Final = ("description", "question", "grain", "restricted", "rebuild", "partition")
+_MANY: Final = ("column", "unique", "not_null", "assert", "caveat", "reference", "uses")
 _REBUILDS: Final = ("full", "panel", "day")
-SUPPLIED: Final = frozenset({"parameters", "touched_panel", "touched_day"})
+PARTITIONS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "thread": (("source", "thread_key", "interaction_key"), ("interaction_key", "from_key", "to_key")),
+    "pair": (("person_a_key", "person_b_key"), ("from_key", "to_key")),
+}
+"""By what a table can be cut into parts that are computed apart, and the columns of which a table that is cut so has some."""
+
+SUPPLIED: Final = frozenset({"parameters", "touched_panel", "touched_panel_day", "touched_day", "touched_quarter"})
 """What the build hands to a table beside other tables."""
 
 
@@ -93,6 +100,8 @@ class TableSpec:
     references: tuple[str, ...] = ()
     is_restricted: bool = False
     rebuild: str = "full"
+    partition: str = ""
+    uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reads: frozenset[str] = field(default_factory=frozenset)
 
     @property
@@ -162,6 +171,13 @@ def _column(value: str, path: Path) -> Column:
     return Column(*parts)
 
 
+def _used(value: str, path: Path) -> tuple[str, tuple[str, ...]]:
+    name, separator, columns = value.partition("|")
+    if path.suffix != ".py" or not separator:
+        raise CatalogError(f"{path}: uses is `table | columns`, of a table in Python that needs no others of a large table")
+    return name.strip(), _names(columns)
+
+
 def _tables_in(node: Any, aliases: frozenset[str] = frozenset()) -> Iterator[str]:
     if isinstance(node, dict):
         if node.get("type") == "BASE_TABLE":
@@ -209,10 +225,15 @@ def read_spec(path: Path) -> TableSpec:
         raise CatalogError(f"{path}: a column is documented twice")
     restricted = header.get("restricted", ["no"])[0]
     rebuild = header.get("rebuild", ["full"])[0]
+    partition = header.get("partition", [""])[0]
     if restricted not in ("yes", "no"):
         raise CatalogError(f"{path}: restricted is yes or no")
     if rebuild not in _REBUILDS:
         raise CatalogError(f"{path}: rebuild is one of {', '.join(_REBUILDS)}")
+    if partition and (partition not in PARTITIONS or path.suffix != ".sql"):
+        raise CatalogError(f"{path}: partition is one of {', '.join(PARTITIONS)}, and of a table in SQL")
+    if partition and not any(set(keys) <= set(names) for keys in PARTITIONS[partition]):
+        raise CatalogError(f"{path}: a table partitioned by {partition} has the columns {' or '.join(map(str, PARTITIONS[partition]))}")
     if rebuild == "panel" and not {"panel_kind", "panel_start"} <= set(names):
         raise CatalogError(f"{path}: a table rebuilt by panel has the columns panel_kind and panel_start")
     if rebuild == "day" and "date" not in names:
@@ -234,6 +255,8 @@ def read_spec(path: Path) -> TableSpec:
         references=tuple(header.get("reference", [])),
         is_restricted=restricted == "yes",
         rebuild=rebuild,
+        partition=partition,
+        uses=dict(_used(value, path) for value in header.get("uses", [])),
     )
     mentioned = {*spec.grain, *spec.not_null, *(name for group in spec.unique for name in group)}
     if unknown := mentioned - set(names):
@@ -293,6 +316,8 @@ def _with_reads(spec: TableSpec, by_name: Mapping[str, str]) -> TableSpec:
         names = _parameters(spec) - SUPPLIED
         if unknown := names - by_name.keys():
             raise CatalogError(f"{spec.path}: parameter {', '.join(sorted(unknown))} is no table")
+        if unknown := spec.uses.keys() - names:
+            raise CatalogError(f"{spec.path}: uses {', '.join(sorted(unknown))}, which is no parameter")
         reads = frozenset(by_name[name] for name in names)
     else:
         reads = frozenset(read for read in tables_read_by(spec.body, spec.path) if read not in SUPPLIED)
@@ -302,3 +327,17 @@ def _with_reads(spec: TableSpec, by_name: Mapping[str, str]) -> TableSpec:
         if spec.schema == "metrics" and any(read.startswith("raw.") for read in reads):
             raise CatalogError(f"{spec.path}: a metric reads core and metrics tables, never raw")
     return replace(spec, reads=reads)
+
+
+def fingerprint(specs: Sequence[TableSpec], *others: object) -> str:
+    """Return a hash of definitions and settings that tells whether figures must be computed again."""
+    digest = hashlib.sha256()
+    for spec in specs:
+        digest.update(spec.path.read_bytes())
+    if any(spec.is_python for spec in specs):
+        # helpers are shared between families: any of them may have changed what a Python table computes
+        folder = Path(metrics.__file__).parent
+        for helper in sorted([*folder.glob("[a-z]*.py"), *folder.glob("*/_[a-z]*.py")]):
+            digest.update(helper.read_bytes())
+    digest.update(json.dumps([str(other) for other in others]).encode())
+    return digest.hexdigest()

@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime
-from enum import StrEnum
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,19 +16,29 @@ import typer
 
 from connectors.errors import UserError
 from pipelines.audit import record
+from pipelines.cli_options import (
+    AddressArgument,
+    DayOption,
+    Engine,
+    HomeOption,
+    JsonOption,
+    QuietOption,
+    SinceOption,
+    SourceArgument,
+    UntilOption,
+    YesOption,
+    address_of,
+    be_sure,
+    day,
+    utc,
+)  # fmt: skip
 from pipelines.exit_codes import DONE_WITH_GAPS, USER_ERROR, exit_code
 from pipelines.home import Home
+from pipelines.prefect_environment import run_nightly
 from pipelines.progress import reporting
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
-
-
-class Service(StrEnum):
-    """The services that can be read."""
-
-    slack = "slack"
-    microsoft365 = "microsoft365"
 
 
 app = typer.Typer(
@@ -45,17 +54,6 @@ importing = typer.Typer(
     no_args_is_help=True, help="Import a file of interactions.", epilog="Example: perdure import slack-export export.zip"
 )
 app.add_typer(importing, name="import")
-
-HomeOption = Annotated[
-    Path | None,
-    typer.Option("--home", help="Folder of the warehouse, key, settings and exports. [env: PERDURE_HOME]", show_default="perdure-home"),
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-DayOption = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The last day that figures speak of.")]
-
-SourceArgument = Annotated[Service | None, typer.Argument(help="Only this one; by default all that are configured.")]
-SinceOption = Annotated[datetime | None, typer.Option("--since", formats=["%Y-%m-%d"], help="Read nothing older (UTC).")]
-UntilOption = Annotated[datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Read nothing newer (UTC); by default now.")]
 
 _global: dict[str, Any] = {"home": None, "quiet": False, "command": None, "found": None}
 
@@ -166,7 +164,7 @@ def sync_services(
     if not sources:
         raise UserError("sync: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
     with reporting(quiet=_quiet(quiet)):
-        reports = [sync.sync_source(*opened, name, since=_utc(since), until=_utc(until)) for name in sources]
+        reports = [sync.sync_source(*opened, name, since=utc(since), until=utc(until)) for name in sources]
     for report in reports:
         _tell(report, exits=False)
     if any(report.has_gaps for report in reports):
@@ -194,7 +192,7 @@ def backfill(
         raise UserError("backfill: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
     start = since.replace(tzinfo=UTC)
     with reporting(quiet=_quiet(quiet)), patience(60 * opened[1].nightly.wait_minutes):
-        results = [run_backfill(*opened, name, start, _utc(until), days=days) for name in sources]
+        results = [run_backfill(*opened, name, start, utc(until), days=days) for name in sources]
     for done in results:
         read, changed = (sum(getattr(part, name) for part in done.reports) for name in ("interaction_count", "changed_count"))
         typer.echo(
@@ -207,13 +205,22 @@ def backfill(
 
 
 @app.command(epilog="Example: perdure build --as-of 2026-09-30")
-def build(as_of: DayOption = None, home: HomeOption = None, quiet: QuietOption = False) -> None:
+def build(
+    as_of: DayOption = None,
+    engine: Annotated[Engine | None, typer.Option(help="Where the heavy path runs; by default as settings say.")] = None,
+    master: Annotated[str | None, typer.Option(help="Spark's master: local[4], yarn, k8s://...; by default as settings say.")] = None,
+    conf: Annotated[list[str] | None, typer.Option(help="A setting of Spark, as name=value; may be given often.")] = None,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
     """Bring core tables and metrics up to date with what is stored; each table's own checks included."""
     from pipelines import night
+    from pipelines.engines import chosen
 
     opened = _opened(home)
+    settings = chosen(opened[1], engine, master, conf)
     with reporting(quiet=_quiet(quiet)):
-        report = night.build_stage(*opened, as_of=_day(as_of))
+        report = night.build_stage(opened[0], settings, as_of=day(as_of))
     if report.is_unchanged:
         typer.echo(f"Nothing changed; figures are as of {report.as_of}.")
     else:
@@ -235,19 +242,42 @@ def publish(home: HomeOption = None, quiet: QuietOption = False) -> None:
     typer.echo(f"Published {done.table_count} tables, {done.byte_count / 1e6:.1f} MB: {done.path}")
 
 
-@app.command(epilog="Example: perdure export --output /srv/share/perdure")
+exporting = typer.Typer(invoke_without_command=True, epilog="Example: perdure export --output /srv/share/perdure")
+app.add_typer(exporting, name="export")
+
+
+@exporting.callback()
 def export(
+    context: typer.Context,
     output: Annotated[Path | None, typer.Option(help="Where to write; by default `exports` in the home.")] = None,
     home: HomeOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Write leadership's export from the published file: Parquet, CSV and XLSX, through disclosure control."""
+    if context.invoked_subcommand is not None:
+        _global.update(home=home or _global["home"], quiet=_quiet(quiet), command=f"export {context.invoked_subcommand}")
+        return
     from pipelines import night
 
     opened = _opened(home)
     with reporting(quiet=_quiet(quiet)):
         done = night.export_stage(*opened, output=output)
     typer.echo(f"Exported {done.table_count} tables ({done.suppressed_cell_count} cells withheld): {done.folder}")
+
+
+@exporting.command("facts", epilog="Example: perdure export facts --output /srv/lake/perdure-facts")
+def export_facts(
+    output: Annotated[Path | None, typer.Option(help="The folder, replaced as a whole; by default `facts` in the home.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Write what figures are made of, person-level and pseudonymous, as Parquet by month for Spark, DuckDB, polars. Not for leadership."""
+    from pipelines import facts
+
+    done = facts.export_facts(_home(home).require(), output)
+    typer.echo(f"Wrote {len(done.rows)} tables, {sum(done.rows.values()):,} rows, {done.byte_count / 1e6:.1f} MB: {done.folder}")
+    if not done.has_messages:
+        typer.echo("interaction and contact were left out: settings say publish.messages = false.")
+    typer.echo("Person-level: it may lie only where the private warehouse may; its README.md says who may read it.", err=True)
 
 
 @app.command(epilog="Example: perdure report --lang fr --pdf")
@@ -278,7 +308,7 @@ def nightly(
     """Do what a night does, as the Prefect flow, without a server: sync, build, check, publish, export."""
     opened = _opened(home)
     with reporting(quiet=_quiet(quiet)):
-        summary = _run_nightly(opened[0], export)
+        summary = run_nightly(opened[0], export)
     typer.echo(f"Done; figures are as of {summary['build']['as_of']}. Analysts' file: {opened[0].published}")
     _warn(summary["build"]["breaks"])
     for name, reason in summary["failed"].items():
@@ -291,18 +321,6 @@ def nightly(
 def _warn(breaks: list[str]) -> None:
     for line in breaks:
         typer.echo(f"Warning: {line}.", err=True)
-
-
-def _run_nightly(home: Home, export: bool | None) -> dict[str, Any]:
-    from pipelines.prefect_environment import prepare
-    from pipelines.progress import reporter
-
-    prepare(home)
-    reporter().say("Starting Prefect (about 20 seconds without a server; a first run takes a little longer) ...")
-    from pipelines.flows import nightly as flow
-
-    summary: dict[str, Any] = flow(home=str(home.path), export=export)
-    return summary
 
 
 @app.command(epilog="Example: perdure serve --port 4200")
@@ -322,7 +340,7 @@ def serve(
 
 
 @app.command(epilog="Example: perdure status --json")
-def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, home: HomeOption = None) -> None:
+def status(json: JsonOption = False, home: HomeOption = None) -> None:
     """Account for everything that was read: counted, excluded by reason, quarantined by reason; coverage, gaps, last runs."""
     from pipelines import night
     from pipelines.tables import print_status
@@ -334,11 +352,6 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         print_status(found)
 
 
-AddressArgument = Annotated[
-    str, typer.Argument(help="An e-mail address, or a person_id; - reads it from standard input, so that it stands in no shell history.")
-]
-
-
 @app.command(epilog="Example: perdure about ann@example.org")
 def about(address: AddressArgument, home: HomeOption = None) -> None:
     """Print, as JSON, what is held of a person: accounts, teams, counts by medium and month. Nobody else is named."""
@@ -346,35 +359,39 @@ def about(address: AddressArgument, home: HomeOption = None) -> None:
 
     from pipelines import privacy
 
-    typer.echo(json.dumps(privacy.about(*_opened(home), _address(address)), default=str, indent=2))
+    typer.echo(json.dumps(privacy.about(*_opened(home), address_of(address)), default=str, indent=2))
 
 
 @app.command(epilog="Example: perdure forget ann@example.org --yes")
 def forget(
-    address: AddressArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    home: HomeOption = None,
-    quiet: QuietOption = False,
+    address: AddressArgument, yes: YesOption = False, json: JsonOption = False, home: HomeOption = None, quiet: QuietOption = False
 ) -> None:
     """Erase a person from everything that is stored and published, and keep them out of every later sync. There is no way back."""
     from pipelines import privacy
     from pipelines.tables import print_forgotten
 
-    opened, asked = _opened(home), _address(address)
-    if not yes and not (sys.stdin.isatty() and typer.confirm("Erase this person from everything? There is no way back.")):
-        raise UserError("forget: nothing was done; give --yes to confirm")
+    opened, asked = _opened(home), address_of(address)
+    be_sure(yes, "forget", "Erase this person from everything? There is no way back.")
     with reporting(quiet=_quiet(quiet)):
         done = privacy.forget(*opened, asked)
     print_forgotten(done, as_json=json)
 
 
-def _address(given: str) -> str:
-    return sys.stdin.readline().strip() if given == "-" else given
+@app.command("rotate-key", epilog="Example: perdure rotate-key --yes")
+def rotate_key(yes: YesOption = False, json: JsonOption = False, home: HomeOption = None, quiet: QuietOption = False) -> None:
+    """Add a new key to the chain, re-key everything that is stored in one transaction, and publish it. Killed anywhere, run it again."""
+    from pipelines.rotate import rotate
+    from pipelines.tables import print_rotated
+
+    opened = _opened(home)
+    be_sure(yes, "rotate-key", "Give every person and message another pseudonym? There is no way back.")
+    with reporting(quiet=_quiet(quiet)):
+        done = rotate(*opened)
+    print_rotated(done, as_json=json)
 
 
 @app.command(epilog="Example: perdure doctor")
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, home: HomeOption = None) -> None:
+def doctor(json: JsonOption = False, home: HomeOption = None) -> None:
     """Examine all that a night needs: versions, permissions, key, clock, disk, lock, schema, Prefect, published file; each with its fix."""
     from pipelines.doctor import examine
     from pipelines.tables import print_findings
@@ -416,7 +433,7 @@ def demo(
 
     place = _home(home)
     with reporting(quiet=_quiet(quiet)):
-        lines = run_demo(place, people=people, days=days, seed=seed, nightly=lambda: _run_nightly(place, True))
+        lines = run_demo(place, people=people, days=days, seed=seed, nightly=lambda: run_nightly(place, True))
     for line in lines:
         typer.echo(line)
 
@@ -436,14 +453,6 @@ def _tell(report: Any, *, exits: bool = True) -> None:
             typer.echo(f"  {label}: {count:,} ({reason})", err=True)
     if exits and report.has_gaps:
         raise typer.Exit(DONE_WITH_GAPS)
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment else None
-
-
-def _day(moment: datetime | None) -> date | None:
-    return moment.date() if moment else None
 
 
 def run(command: Callable[[], Any]) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -19,7 +20,8 @@ import duckdb
 
 from connectors.errors import UserError
 from pipelines.home import Home
-from pipelines.keys import FINGERPRINT, load_pseudonymiser
+from pipelines.keys import FINGERPRINT, NEXT, load_pseudonymiser
+from pipelines.rotate import ROTATION
 from pipelines.settings import Settings, load_settings
 from pipelines.warehouse import MIGRATIONS
 
@@ -74,7 +76,7 @@ def examine(home: Home) -> list[Finding]:
         findings.append(Finding("settings", "mend", str(error), "correct it in perdure.toml or the environment"))
     findings += _lock(home)
     findings += _warehouse(home, settings)
-    for examination in (_disk, _published, _leftovers):
+    for examination in (_disk, _encryption, _published, _leftovers):
         findings += examination(home)
     return [*findings, *_prefect()]
 
@@ -135,7 +137,15 @@ def _key(home: Home, settings: Settings | None, stored: str | None) -> Iterator[
     try:
         pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block if settings else None)
     except UserError as error:
-        yield Finding("key", "mend", str(error), "restore the key that the data was stored under" if stored else "run `perdure init`")
+        is_midway = home.path.joinpath(NEXT).exists()
+        fix = (
+            "run `perdure rotate-key`"
+            if is_midway
+            else "restore the key that the data was stored under"
+            if stored
+            else "run `perdure init`"
+        )
+        yield Finding("key", "mend", str(error), fix)
         return
     if stored is not None and stored != pseudonyms.fingerprint():
         yield Finding(
@@ -189,6 +199,13 @@ def _stored(ask: Callable[[str], Any]) -> Iterator[Finding]:
         yield Finding("schema", "ok", f"schema {found}")
     if ask("select value from raw.memo where name = 'build'") == "unfinished":
         yield Finding("build", "warning", "the last build did not end", "run `perdure build`; it goes on where it was")
+    if ask(f"select value from raw.memo where name = '{ROTATION}'") == "unfinished":
+        yield Finding(
+            "rotation",
+            "warning",
+            "the last rotation of the key did not end: old pseudonyms may be in the files",
+            "run `perdure rotate-key`; it goes on where it was",
+        )
 
 
 def _clock(ask: Callable[[str], Any]) -> Iterator[Finding]:
@@ -218,6 +235,25 @@ def _disk(home: Home) -> Iterator[Finding]:
     yield Finding("disk", "ok", told) if free >= needed else Finding("disk", "mend", told, "free space where the home lies, or enlarge it")
 
 
+def _encryption(home: Home) -> Iterator[Finding]:
+    """DuckDB cannot write encrypted files offline, so the disk has to: said, but no reason for a night not to run."""
+    device = home.path.stat().st_dev
+    uuid = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/dm/uuid")
+    try:
+        is_encrypted = uuid.read_text(encoding="ascii").startswith("CRYPT-")
+    except OSError:
+        is_encrypted = False
+    if is_encrypted:
+        yield Finding("encryption", "ok", "the home lies on an encrypted disk")
+    else:
+        yield Finding(
+            "encryption",
+            "ok",
+            "not seen: the home lies on no dm-crypt device",
+            "if the disk is not encrypted otherwise (by its maker or the cloud), put the home on one that is",
+        )
+
+
 def _published(home: Home) -> Iterator[Finding]:
     if not home.published.exists():
         yield Finding("published file", "warning", "nothing is published yet", "run `perdure build` and `perdure publish`")
@@ -231,10 +267,13 @@ def _published(home: Home) -> Iterator[Finding]:
 
 
 def _leftovers(home: Home) -> Iterator[Finding]:
-    found = [path.name for path in home.path.iterdir() if path.name.endswith((".next", ".compact", ".tmp"))]
+    found = sorted(path.name for path in home.path.iterdir() if path.name.endswith((".duckdb.next", ".duckdb.compact", ".tmp")))
     if found:
         yield Finding(
-            "leftovers", "warning", f"{len(found)} files of a killed run: {', '.join(found)}", "delete them; the next publication does too"
+            "leftovers",
+            "warning",
+            f"{len(found)} files of a killed run: {', '.join(found)}",
+            f"delete them while no run is writing: `cd {home.path} && rm -r {' '.join(found)}`",
         )
 
 

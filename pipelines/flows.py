@@ -19,10 +19,13 @@ from prefect.logging import get_run_logger
 
 from connectors.errors import UserError
 from pipelines import night, sync
+from pipelines.engines import require_engine
 from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.settings import Settings, load_settings
 
+LIMITED: Final = ("slack", "microsoft365", "build", "publish", "export", "retention")
+"""Each source and stage runs once at a time: the tag of its task is `perdure-` and this name."""
 _HOUR: Final = 3600
 _LATE: Final = timedelta(hours=30)
 _RESOURCE: Final = {"prefect.resource.id": "perdure.night", "prefect.resource.name": "perdure nightly"}
@@ -75,7 +78,16 @@ def sync_task(home: str, source: str) -> dict[str, Any]:
     }
 
 
-@task(name="build", timeout_seconds=12 * _HOUR, tags=["perdure-build"], cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="build",
+    retries=1,
+    retry_delay_seconds=60,
+    retry_condition_fn=_may_pass,
+    timeout_seconds=12 * _HOUR,
+    tags=["perdure-build"],
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def build_task(home: str, as_of: date | None = None) -> dict[str, Any]:
     """Bring core tables and metrics up to date; a table that fails its checks stops the night before publishing."""
     place, settings = _open(home)
@@ -130,7 +142,16 @@ def export_task(home: str) -> dict[str, Any]:
     return {"folder": done.folder.name, "tables": done.table_count, "suppressed": done.suppressed_cell_count}
 
 
-@task(name="retention", timeout_seconds=4 * _HOUR, tags=["perdure-retention"], cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="retention",
+    retries=1,
+    retry_delay_seconds=60,
+    retry_condition_fn=_may_pass,
+    timeout_seconds=4 * _HOUR,
+    tags=["perdure-retention"],
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def retention_task(home: str) -> dict[str, int]:
     """Delete what is older than the retention period."""
     place, settings = _open(home)
@@ -139,8 +160,9 @@ def retention_task(home: str) -> dict[str, int]:
 
 
 def _told_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
-    del flow, flow_run, state
-    emit_event("perdure.night.failed", resource=_RESOURCE, payload={})
+    """Raise the event on which an automation can wake somebody; the error itself stays in the run."""
+    del flow_run, state
+    emit_event("perdure.night.failed", resource=_RESOURCE, payload={"flow": flow.name})
 
 
 @flow(name="nightly", persist_result=False, on_failure=[_told_of_failure], on_crashed=[_told_of_failure])
@@ -159,6 +181,7 @@ def nightly(home: str | None = None, export: bool | None = None) -> dict[str, An
     """
     place, settings = _open(home)
     path = str(place.path)
+    require_engine(settings.build)  # before anything is read, not after
     logger = get_run_logger()
     if late := _lateness(place):
         logger.warning("the last night ended %s ago; this one catches up", late)
@@ -198,13 +221,13 @@ def _lateness(home: Home) -> timedelta | None:
     return age if age > _LATE else None
 
 
-@flow(name="weekly-export", persist_result=False)
+@flow(name="weekly-export", persist_result=False, on_failure=[_told_of_failure], on_crashed=[_told_of_failure])
 def weekly_export(home: str | None = None) -> dict[str, Any]:
     """Write leadership's export from what is published."""
     return export_task(str(_open(home)[0].path))
 
 
-@flow(name="monthly-retention", persist_result=False)
+@flow(name="monthly-retention", persist_result=False, on_failure=[_told_of_failure], on_crashed=[_told_of_failure])
 def monthly_retention(home: str | None = None) -> dict[str, int]:
     """Delete what is older than the retention period, then build and publish again without it."""
     path = str(_open(home)[0].path)

@@ -64,6 +64,21 @@ class Home:
         return self.path / "exports"
 
     @property
+    def facts(self) -> Path:
+        """The folder of facts, unless another was named."""
+        return self.path / "facts"
+
+    @property
+    def facts_list(self) -> Path:
+        """The file that lists every folder of facts, for whoever is to be forgotten."""
+        return self.path / "facts.list"
+
+    @property
+    def exchange(self) -> Path:
+        """The folder through which Spark reads and writes; it is there only while a build runs."""
+        return self.path / "exchange"
+
+    @property
     def key_file(self) -> Path:
         """The file that holds the pseudonym key, where it comes from no better place."""
         return self.path / "key"

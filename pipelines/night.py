@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import UserError
-from pipelines import exports
+from pipelines import exports, facts
 from pipelines.build import BuildReport, build
+from pipelines.engines import opened_engine
 from pipelines.exports import ExportReport
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
@@ -25,7 +26,11 @@ def build_stage(home: Home, settings: Settings, *, as_of: date | None = None) ->
     """Bring core tables and metrics up to date, checks included."""
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
     declarations = load_declarations(settings, home.path, pseudonyms)
-    with open_warehouse(home, settings) as warehouse, warehouse.recorded("build") as counts:
+    with (
+        opened_engine(home, settings.build) as engine,
+        open_warehouse(home, settings) as warehouse,
+        warehouse.recorded("build") as counts,
+    ):
         verify_key(warehouse, pseudonyms)
         say = reporter()
         report = build(
@@ -34,6 +39,7 @@ def build_stage(home: Home, settings: Settings, *, as_of: date | None = None) ->
             declarations,
             as_of=as_of,
             progress=lambda stage, done, total: say.update("build", done, total, stage),
+            engine=engine,
         )
         report.breaks = coverage_breaks(warehouse)
         counts.update(
@@ -65,7 +71,8 @@ def publish_stage(home: Home, settings: Settings) -> Published:
     """Replace the analysts' file at once."""
     with open_warehouse(home, settings) as warehouse, warehouse.recorded("publish") as counts:
         done = publish(warehouse, home.published, settings.measure, messages=settings.publish.messages)
-        counts.update(tables=done.table_count, bytes=done.byte_count)
+        # after the retention period, facts that were exported earlier must not reach back further than this
+        counts.update(tables=done.table_count, bytes=done.byte_count, facts_renewed=len(facts.renew_if_older(home)))
         return done
 
 
@@ -124,6 +131,8 @@ class Status:
     days: list[dict[str, Any]]
     breaks: list[str]
     next_night: list[str]
+    accounts: list[dict[str, Any]]
+    threads: list[dict[str, Any]]
 
     def as_json(self) -> str:
         """Return everything as JSON."""
@@ -162,10 +171,12 @@ def status(home: Home, settings: Settings) -> Status:
                 "min(date_from) as date_from, max(date_to) as date_to "
                 "from raw.coverage group by all order by all",
             ),
-            gaps=_dicts(warehouse, "select * from core.gap order by all") if warehouse.has_table("core", "gap") else [],
+            gaps=_table(warehouse, "gap"),
             days=recent_days(warehouse),
             breaks=coverage_breaks(warehouse),
             next_night=_next_night(warehouse, settings),
+            accounts=_table(warehouse, "account_kind"),
+            threads=_table(warehouse, "thread_completeness"),
             sizes={path.name: path.stat().st_size for path in (home.warehouse, home.published) if path.exists()},
             touched_day_count=warehouse.value("select count(*) from raw.touched_day"),
         )
@@ -220,6 +231,11 @@ def _account(warehouse: Warehouse, source: str) -> Account:
         [source],
     )[0]
     return Account(source, counted + sum(by_reason.values()) + sum(quarantined.values()), counted, by_reason, quarantined, senders, spaces)
+
+
+def _table(warehouse: Warehouse, name: str) -> list[dict[str, Any]]:
+    """Return a small core table, or nothing where it is not built yet."""
+    return _dicts(warehouse, f"select * from core.{name} order by all") if warehouse.has_table("core", name) else []
 
 
 def _dicts(warehouse: Warehouse, sql: str) -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from pipelines.home import Home
+from pipelines.progress import reporter
 
 _DEFAULTS: Final[Mapping[str, str]] = {
     # the default of 20 seconds failed on a first run, whose database is made then
@@ -30,3 +31,13 @@ def prepare(home: Home) -> None:
         os.environ.setdefault("PREFECT_HOME", str(home.prefect))
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+def run_nightly(home: Home, export: bool | None) -> dict[str, Any]:
+    """Run the nightly flow here and now, and return its summary."""
+    prepare(home)
+    reporter().say("Starting Prefect (about 20 seconds without a server; a first run takes a little longer) ...")
+    from pipelines.flows import nightly
+
+    summary: dict[str, Any] = nightly(home=str(home.path), export=export)
+    return summary

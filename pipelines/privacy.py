@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import mmap
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from connectors.errors import UserError
 from connectors.pseudonyms import Pseudonymiser, normalise_address
-from pipelines import night
+from pipelines import facts, night
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
 from pipelines.settings import Settings
@@ -56,6 +57,7 @@ class Forgotten:
         rebuilt_days: How many days were computed again.
         searched: Files in which no trace was found afterwards, in tables or bytes.
         removed: Leftovers of killed runs that were removed.
+        facts: Folders of facts that were written anew, or removed where nothing is published.
         exports: Exports, which hold no person and stay.
         unmanaged: Files in the home that perdure did not write: look through them yourself.
     """
@@ -65,6 +67,7 @@ class Forgotten:
     rebuilt_days: int = 0
     searched: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    facts: list[str] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
     unmanaged: list[str] = field(default_factory=list)
 
@@ -221,20 +224,24 @@ def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
         done.rebuilt_days = night.build_stage(home, settings).touched_day_count
     with open_warehouse(home, settings) as warehouse:
         warehouse.compact()
-    done.removed = _remove_leftovers(home)
+    done.removed = remove_leftovers(home)
     if was_published:
         night.publish_stage(home, settings)
+    done.facts = facts.renew(home)
     done.searched = _searched(home, settings, who, people)
-    done.exports, done.unmanaged = _other_files(home)
+    done.exports, done.unmanaged = other_files(home)
     return done
 
 
-def _remove_leftovers(home: Home) -> list[str]:
-    """Remove what killed runs left beside the files: they may hold what was erased."""
+def remove_leftovers(home: Home) -> list[str]:
+    """Remove what killed runs left beside the files, which may hold what was erased, and return the names."""
     found = []
     for path in sorted(home.path.iterdir()):
-        if path.name.endswith((".next", ".next.wal", ".compact", ".compact.wal")) and path.is_file():
+        if path.name.endswith((".duckdb.next", ".duckdb.next.wal", ".duckdb.compact", ".duckdb.compact.wal")) and path.is_file():
             path.unlink()
+            found.append(path.name)
+        elif path in (home.exchange, *(home.path / f".{home.facts.name}.{end}" for end in ("next", "old"))):
+            shutil.rmtree(path)
             found.append(path.name)
         elif path.name.endswith(".duckdb.tmp") and path.is_dir():
             for part in path.iterdir():
@@ -248,7 +255,7 @@ def _searched(home: Home, settings: Settings, who: Identity, people: set[int]) -
     """Look for every pseudonym of a person in every row and every byte, and return where nothing was found."""
     keys, ids = sorted(people | who.account_keys), sorted(who.person_ids)
     with open_warehouse(home, settings) as warehouse:
-        for table, test in naming_conditions(warehouse, keys, ids).items():
+        for table, test in naming_conditions(warehouse, keys, ids, schemas=("raw", "core", "metrics")).items():
             if warehouse.value(f"select count(*) from {table} where {test}"):
                 raise NotErasedError(f"a row of {table} names the person still")
     needles = traces(keys, ids)
@@ -263,20 +270,22 @@ def _searched(home: Home, settings: Settings, who: Identity, people: set[int]) -
 
 
 def traces(keys: Iterable[int], ids: Iterable[str]) -> list[bytes]:
-    """Return every form in which pseudonyms would stand in a file: 64-bit little-endian, decimal, hexadecimal, UUID."""
+    """Return every form in which pseudonyms would stand in a file: 64 bits or decimal, 128 bits, hexadecimal or UUID."""
     found: list[bytes] = []
-    for key in keys:
-        found += [key.to_bytes(8, "little", signed=True), str(key).encode()]
+    for key in {*keys, *(person_key(name) for name in ids)}:
+        found += [key.to_bytes(8, "little", signed=True), key.to_bytes(8, "big", signed=True), str(key).encode()]
     for name in ids:
-        found += [name.encode(), _dashed([name])[0].encode(), person_key(name).to_bytes(8, "little", signed=True)]
+        found += [spelt.encode() for text in (name, _dashed([name])[0]) for spelt in (text, text.upper())]
         # DuckDB keeps a UUID as a 128-bit integer whose first bit is turned over
-        found.append((int(name, 16) ^ (1 << 127)).to_bytes(16, "little"))
+        for value in (int(name, 16), int(name, 16) ^ (1 << 127)):
+            found += [value.to_bytes(16, "little"), value.to_bytes(16, "big")]
     return found
 
 
-def _other_files(home: Home) -> tuple[list[str], list[str]]:
+def other_files(home: Home) -> tuple[list[str], list[str]]:
+    """Return the exports in the home, and what perdure did not write there."""
     exports = (
         [path.name for path in sorted(home.exports.iterdir()) if path.is_dir() and not path.is_symlink()] if home.exports.is_dir() else []
     )
-    managed = {*_MANAGED, home.exports.name, home.logs.name, home.prefect.name}
+    managed = {*_MANAGED, home.exports.name, home.facts.name, home.facts_list.name, home.logs.name, home.prefect.name}
     return exports, [path.name for path in sorted(home.path.iterdir()) if path.name not in managed]

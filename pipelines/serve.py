@@ -48,8 +48,20 @@ def run(home: Home, settings: Settings, port: int) -> None:
     with _server(port):
         from prefect import serve
 
+        limit_tasks()
         reporter().say(f"Serving {', '.join(SCHEDULES)} ({settings.measure.time_zone}); {os.environ['PREFECT_API_URL']}. Ctrl-C ends it.")
         serve(*deployments(home, settings), limit=1)
+
+
+def limit_tasks() -> None:
+    """Let each source and stage run once at a time on the server, whichever flow it belongs to (README has the command line's way)."""
+    from prefect.client.orchestration import get_client
+
+    from pipelines.flows import LIMITED
+
+    with get_client(sync_client=True) as client:
+        for name in LIMITED:
+            client.create_concurrency_limit(tag=f"perdure-{name}", concurrency_limit=1)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from connectors.errors import UserError
@@ -25,10 +25,15 @@ from connectors.slack.settings import SlackSettings
 from metrics.disclosure import DisclosurePolicy
 from metrics.parameters import Parameters
 from pipelines.declarations import Declarations
+from pipelines.secret_blocks import resolved
 
 PREFIX: Final = "PERDURE_"
 NOT_SETTINGS: Final = frozenset({"PERDURE_HOME", "PERDURE_KEY", "PERDURE_DEBUG", "PERDURE_CHECKOUT", "PERDURE_ORACLE_DATA"})
 """Environment variables of perdure that are no settings."""
+
+
+_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {"slack": ("token",), "microsoft365": ("client_secret", "certificate_password")}
+"""Section -> its secrets: each may be given as `block:NAME`, the name of a Prefect Secret block that holds it."""
 
 
 class _Section(BaseModel):
@@ -88,6 +93,30 @@ class WarehouseSettings(_Section):
     memory_limit: str | None = Field(None, description="DuckDB's memory limit, such as 4GB; by default four fifths of the machine.")
 
 
+class BuildSettings(_Section):
+    """What computes the tables."""
+
+    engine: Literal["duckdb", "spark"] = Field(
+        "duckdb",
+        description="duckdb: this machine. spark: the heavy path on Apache Spark, for whom one machine is too small.",
+    )
+    master: str | None = Field(
+        None,
+        description="Spark's master, such as local[4], yarn or k8s://...; by default what spark-submit says, else this machine.",
+    )
+    conf: tuple[str, ...] = Field((), description="Further settings of Spark, each as name=value.")
+    exchange: str | None = Field(
+        None, description="Folder that this machine and every executor see under the same path; by default exchange in the home."
+    )
+
+    @field_validator("conf")
+    @classmethod
+    def _pairs(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if not all("=" in line.strip("=") for line in given):
+            raise ValueError("each is written name=value")
+        return given
+
+
 class Nightly(_Section):
     """The nightly flow."""
 
@@ -112,6 +141,7 @@ class Settings(BaseSettings):
     privacy: Privacy = Field(Privacy(), description="Disclosure control and the key.")
     publish: Publish = Field(Publish(), description="What analysts get.")
     warehouse: WarehouseSettings = Field(WarehouseSettings(), description="The private file.")
+    build: BuildSettings = Field(BuildSettings(), description="What computes the tables.")
     nightly: Nightly = Field(Nightly(), description="The nightly flow.")
 
     @classmethod
@@ -131,6 +161,19 @@ class Settings(BaseSettings):
     def disclosure(self) -> DisclosurePolicy:
         """Return what disclosure control goes by."""
         return DisclosurePolicy(minimum_group_size=self.privacy.minimum_group_size, rounding_base=self.privacy.rounding_base)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_of_blocks(cls, given: Any) -> Any:
+        """Load each secret that is given as `block:NAME` from that Prefect Secret block."""
+        if not isinstance(given, dict):
+            return given
+        found = dict(given)
+        for section, names in _SECRETS.items():
+            if isinstance(found.get(section), dict):
+                loaded = {name: resolved(found[section][name], f"{section}.{name}") for name in names if name in found[section]}
+                found[section] = {**found[section], **loaded}
+        return found
 
     @model_validator(mode="after")
     def _time_zone_exists(self) -> Settings:

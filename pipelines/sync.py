@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ from connectors import events_file
 from connectors.checks import ScopeCheck
 from connectors.errors import UserError
 from connectors.records import Batch
+from pipelines.clock import refuse_wrong_clock
+from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
 from pipelines.progress import reporter
@@ -27,8 +31,16 @@ SERVICES: Final = ("slack", "microsoft365")
 """The services that a night reads, each a settings section and a package of `connectors`, in this order."""
 
 
-NOT_A_FAULT: Final = frozenset({"not_in_export", "participants_incomplete"})
-"""Reasons of coverage that say what a source never holds, rather than what could not be read this time."""
+NOT_A_FAULT: Final = frozenset({"not_in_export", "participants_incomplete", "own_conversations_only", "excluded_by_settings"})
+"""Reasons of coverage that say what a source, a token or the settings never show, rather than what could not be read this time."""
+
+
+class SourceError(Exception):
+    """Reading a source failed in a way that nobody foresaw: a bug, told by kind and place.
+
+    Prefect keeps and logs the messages of exceptions, and that of an error raised while a record is parsed may quote the
+    record. PERDURE_DEBUG=1 lets the error itself through.
+    """
 
 
 @dataclass(slots=True)
@@ -41,6 +53,7 @@ class SyncReport:
         changed_count: How many of them were new or different.
         quarantined: Reason -> records that made no sense.
         missing: Reason -> units (mailboxes, channels, streams) that could not be read.
+        by_stream: Stream -> messages, meetings and calls read in it.
     """
 
     source: str
@@ -48,6 +61,7 @@ class SyncReport:
     changed_count: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+    by_stream: Counter[str] = field(default_factory=Counter)
 
     @property
     def has_gaps(self) -> bool:
@@ -99,8 +113,11 @@ def store_all(warehouse: Warehouse, batches: Iterable[Batch], report: SyncReport
 def _store(warehouse: Warehouse, batch: Batch, report: SyncReport, *, any_time: bool = False) -> None:
     stored = warehouse.store(batch, any_time=any_time)
     report.add(batch, stored.interaction_count, stored.changed_interaction_count)
-    detail = f"{report.interaction_count:,} interactions"
-    reporter().update(f"{report.source} {batch.stream}", batch.units_done, batch.units_total, detail)
+    # what the stream itself brought: the source's other streams have lines of their own
+    report.by_stream[batch.stream] += stored.interaction_count
+    count = report.by_stream[batch.stream]
+    detail = f"{count:,} interactions" if count else ""
+    reporter().update(f"{report.source} {batch.stream}", batch.units_done, batch.units_total, detail, count)
 
 
 def import_slack_export(home: Home, settings: Settings, path: Path) -> SyncReport:
@@ -166,6 +183,8 @@ def sync_source(
     if chosen is None:
         raise UserError(f"{source}: not configured; add a [{source}] section to perdure.toml")
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
+    if until is None:
+        refuse_wrong_clock(source, chosen.base_url)
     with open_warehouse(home, settings) as warehouse, warehouse.recorded(f"sync {source}") as counts:
         verify_key(warehouse, pseudonyms)
         chosen = _without_the_forgotten(chosen, warehouse)
@@ -208,6 +227,30 @@ def _all(batch: Batch) -> Batch:
 async def _store_stream(
     warehouse: Warehouse, batches: AsyncIterator[Batch], report: SyncReport, keep: Callable[[Batch], Batch]
 ) -> SyncReport:
-    async for batch in batches:
+    async for batch in _guarded(report.source, batches):
         _store(warehouse, keep(batch), report)
     return report
+
+
+async def _guarded(source: str, batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
+    """Give a connector's batches; of an error that nobody foresaw only its kind and place get past this point."""
+    unforeseen: Exception | None = None
+    while unforeseen is None:
+        try:
+            batch = await anext(batches)
+        except StopAsyncIteration:
+            return
+        except Exception as error:
+            if isinstance(error, UserError) or explained(error) is not None or os.environ.get("PERDURE_DEBUG") == "1":
+                raise
+            unforeseen = SourceError(f"{source}: {type(error).__name__} at {_place(error)}")
+        else:
+            yield batch
+    # outside the except block, so that the error which may quote content does not hang on this one
+    raise unforeseen
+
+
+def _place(error: Exception) -> str:
+    """Return where an error was raised: the innermost lines of our own code, the innermost first."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "connectors" in Path(frame.filename).parts]
+    return ", from ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[:-4:-1]) or "an unknown place"

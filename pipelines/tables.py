@@ -19,6 +19,7 @@ from connectors.errors import UserError
 from pipelines.doctor import Finding
 from pipelines.night import Status
 from pipelines.privacy import Forgotten
+from pipelines.rotate import Rotated
 
 _ROWS_SHOWN = 200
 
@@ -100,12 +101,32 @@ def print_forgotten(done: Forgotten, *, as_json: bool) -> None:
     console.print(f"No trace found in: {', '.join(done.searched)}", highlight=False)
     for title, names in (
         ("Leftovers of killed runs removed", done.removed),
+        ("Facts written anew without the person", done.facts),
         ("Exports (they hold no person, and stay)", done.exports),
         ("Not written by perdure; look through them yourself", done.unmanaged),
     ):
         if names:
             console.print(f"{title}: {', '.join(names)}", highlight=False, markup=False)
     console.print("Backups and copies outside the home are yours to erase.", highlight=False)
+
+
+def print_rotated(done: Rotated, *, as_json: bool) -> None:
+    """Print what rotating the key did."""
+    if as_json:
+        sys.stdout.write(json.dumps(done.as_dict(), indent=2) + "\n")
+        return
+    console = Console()
+    where = f"; the new key is in: {done.place}" if done.place else ""
+    console.print(f"{sum(done.rows.values()):,} rows re-keyed; the chain has {done.key_count} keys{where}", highlight=False, markup=False)
+    for title, names in (
+        ("To do", done.to_do),
+        ("Leftovers of killed runs removed", done.removed),
+        ("Exports (they hold no pseudonym, and stay)", done.exports),
+        ("Not written by perdure; look through them yourself", done.unmanaged),
+    ):
+        if names:
+            console.print(f"{title}: {', '.join(names)}", highlight=False, markup=False)
+    console.print("Backups and copies outside the home are under the old key still. Keep a copy of the new key, apart from the data.")
 
 
 def print_status(status: Status) -> None:
@@ -134,6 +155,8 @@ def print_status(status: Status) -> None:
     _section(console, "Coverage as the sources state it", status.coverage)
     _section(console, "Coverage of the last four weeks, in days", status.days)
     _section(console, "Gaps: stretches on which nothing was collected", status.gaps)
+    _section(console, "Accounts that the sources list", status.accounts)
+    _section(console, "Threads: replies that their first messages state, and replies that are stored", status.threads)
     _section(console, "Last runs", status.runs)
     sizes = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in status.sizes.items())
     console.print(f"Files: {sizes}", highlight=False)
@@ -151,6 +174,6 @@ def _section(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
     for name in rows[0]:
         table.add_column(name)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(_text(value) for value in row.values()))
     console.print(table, highlight=False)
     console.print()

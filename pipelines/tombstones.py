@@ -6,7 +6,7 @@ it is stored; an account that turns out to belong to one (an alias learnt later)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,6 +50,8 @@ class Tombstones:
         self._warehouse = warehouse
         self._marks = frozenset(mark for (mark,) in warehouse.run("select tombstone from raw.tombstone"))
         self._known: dict[str, bool] = {}
+        self.earlier: Callable[[str], Iterable[str]] = lambda _: ()
+        """What a pseudonym was before rotations of the key (`Pseudonymiser.earlier`): tombstones of old still hold."""
 
     def __bool__(self) -> bool:
         return bool(self._marks)
@@ -64,7 +66,7 @@ class Tombstones:
         text = str(pseudonym)
         found = self._known.get(text)
         if found is None:
-            found = self._known[text] = tombstone(text) in self._marks
+            found = self._known[text] = any(tombstone(name) in self._marks for name in (text, *self.earlier(text)))
         return found
 
     def add(self, pseudonyms: Iterable[str]) -> None:
@@ -240,13 +242,15 @@ def person_keys(warehouse: Warehouse, account_keys: set[int], person_ids: set[st
     return keys
 
 
-def naming_conditions(warehouse: Warehouse, keys: list[int], person_ids: list[str], database: str | None = None) -> dict[str, str]:
-    """Return, for each table of core and metrics that could name a person, the SQL that is true of a row that does."""
+def naming_conditions(
+    warehouse: Warehouse, keys: list[int], person_ids: list[str], schemas: Sequence[str] = ("core", "metrics")
+) -> dict[str, str]:
+    """Return, for each table of the schemas that could name a person, the SQL that is true of a row that does."""
     columns = warehouse.run(
         "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns() "
-        "where database_name = coalesce($1, current_database()) and schema_name in ('core', 'metrics') and not internal "
-        "and data_type in ('BIGINT', 'BIGINT[]', 'UUID', 'VARCHAR')",
-        [database],
+        "where database_name = current_database() and list_contains($1::varchar[], schema_name) and not internal "
+        "and (data_type in ('BIGINT', 'BIGINT[]', 'UUID', 'VARCHAR', 'VARCHAR[]') or starts_with(data_type, 'STRUCT(account_key BIGINT'))",
+        [list(schemas)],
     )
     whole = f"[{', '.join(str(key) for key in keys)}]::bigint[]"
     names = [f"{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}" for name in person_ids]
@@ -257,6 +261,10 @@ def naming_conditions(warehouse: Warehouse, keys: list[int], person_ids: list[st
             test = f"list_has_any({column}, {whole})"
         elif kind == "BIGINT":
             test = f"list_contains({whole}, {column})"
+        elif kind.startswith("STRUCT"):
+            test = f"list_has_any(list_transform({column}, lambda p: p.account_key), {whole})"
+        elif kind == "VARCHAR[]":
+            test = f"list_has_any({column}, {texts})"
         else:
             test = f"list_contains({texts}, cast({column} as varchar))"
         found.setdefault(table, []).append(f"coalesce({test}, false)")

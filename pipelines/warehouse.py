@@ -388,6 +388,20 @@ def local_date(column: str) -> str:
     return f"cast(({column} at time zone 'UTC') at time zone $time_zone as date)"
 
 
+def quarter_hour(column: str) -> str:
+    """Return the SQL of the number of the quarter of an hour of a naive UTC timestamp.
+
+    Time zones differ from UTC by whole quarters, so that every moment of a quarter falls on the same local day: asking for the day
+    once a quarter, not once a row, saves most of a scan's time.
+    """
+    return f"epoch_us({column}) // 900_000_000"
+
+
+def days_of_quarters(counts: str) -> str:
+    """Return the SQL of dates and counts from the SQL of quarters of an hour and counts (columns quarter, n)."""
+    return f"select {local_date('make_timestamp(quarter * 900_000_000)')} as date, sum(n)::bigint as n from ({counts}) as q group by all"
+
+
 def _same_row(kind: str, left: str, right: str) -> str:
     return " and ".join(f"{left}.{name} is not distinct from {right}.{name}" for name in SCHEMAS[kind].names)
 

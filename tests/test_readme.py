@@ -32,3 +32,23 @@ def test_every_query_runs(published: Path, query: str) -> None:
 def test_ci_runs_the_readmes_test_command_word_for_word() -> None:
     (command,) = re.findall(r"^    (python3 .*pytest.*)$", TEXT, flags=re.MULTILINE)
     assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+PROMISES = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    assert len(PROMISES) > 20
+    missing = [
+        f"{file}::{name}"
+        for file, name in PROMISES
+        if not (ROOT / file).exists() or not re.search(rf"def {name}\(", (ROOT / file).read_text(encoding="utf-8"))
+    ]
+    assert missing == []
+
+
+def test_every_answer_to_the_works_council_has_its_test() -> None:
+    section = TEXT.partition("### Questions a works council asks")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 12
+    assert [row for row in rows if "::test_" not in row] == []

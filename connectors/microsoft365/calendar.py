@@ -20,9 +20,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from connectors.microsoft365.columns import PARTICIPANT_LIMIT, Interactions, parse_time, to_microseconds, utc_day
+from connectors.columns import PARTICIPANT_LIMIT, Interactions, to_microseconds, utc_day
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.people import People
+from connectors.microsoft365.times import parse_time
 
 STREAM: Final = "calendar"
 MEDIA: Final = ("meeting_online", "meeting_in_person", "meeting_hybrid", "meeting_unknown")

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from connectors.columns import Interactions, to_microseconds
 from connectors.microsoft365.calendar import MEDIA, SELECT, STREAM, CalendarParser
 from connectors.microsoft365.calls import LONGEST_DAYS, Attendance
 from connectors.microsoft365.calls_stream import read_reports
 from connectors.microsoft365.client import GraphError
-from connectors.microsoft365.columns import Interactions, graph_time, to_microseconds
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.people import Member
 from connectors.microsoft365.pump import Batcher, Emit, Part, each
 from connectors.microsoft365.run import ROWS_A_PART, Run
+from connectors.microsoft365.times import graph_time
 from connectors.microsoft365.windows import Coverage
 from connectors.records import Batch
 

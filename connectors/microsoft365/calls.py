@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import orjson
 
-from connectors.microsoft365.columns import PARTICIPANT_LIMIT, Interactions, parse_time, utc_day
+from connectors.columns import PARTICIPANT_LIMIT, Interactions, utc_day
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.people import People
+from connectors.microsoft365.times import parse_time
 from connectors.state import State
 
 STREAM: Final = "calls"

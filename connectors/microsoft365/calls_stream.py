@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+from connectors.columns import Interactions, to_microseconds
 from connectors.microsoft365.calendar import Meeting, join_key
 from connectors.microsoft365.calls import (
     CURSOR,
@@ -20,11 +21,11 @@ from connectors.microsoft365.calls import (
     take_sessions,
 )
 from connectors.microsoft365.client import UNKNOWN_MEMBERS, GraphError
-from connectors.microsoft365.columns import Interactions, graph_time, parse_time, to_microseconds
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.people import Member
 from connectors.microsoft365.pump import Batcher, Part
 from connectors.microsoft365.run import Run
+from connectors.microsoft365.times import graph_time, parse_time
 from connectors.records import Batch
 
 _AT_ONCE: Final = 128

@@ -14,11 +14,13 @@ from datetime import date
 from secrets import SystemRandom
 from typing import Any, Final
 
+from connectors.columns import records, utc_day
 from connectors.errors import UserError
 from connectors.microsoft365.client import Graph, GraphError
-from connectors.microsoft365.columns import SOURCE, parse_time, records, utc_day
 from connectors.microsoft365.people import Member, People, guest_address
 from connectors.microsoft365.registry import Registry
+from connectors.microsoft365.settings import SOURCE
+from connectors.microsoft365.times import parse_time
 from connectors.pseudonyms import normalise_address
 from connectors.records import Batch
 from connectors.state import State
@@ -208,9 +210,9 @@ async def read(
     faults = _faults(people, today) if len({member.user_id for member, _ in parsed} | removed) < len(users.keys() | removed) else []
     for start in range(0, max(len(accounts), len(places)), _ROWS_A_BATCH):
         part = slice(start, start + _ROWS_A_BATCH)
-        yield Batch(SOURCE, stream, records(account=accounts[part], membership=places[part])), None
+        yield Batch(SOURCE, stream, records(SOURCE, account=accounts[part], membership=places[part])), None
     cursors = {**registry.cursors(), DELTA_CURSOR: token or ""}
-    yield Batch(SOURCE, stream, records(quarantine=faults), cursors, len(parsed), len(parsed)), directory
+    yield Batch(SOURCE, stream, records(SOURCE, quarantine=faults), cursors, len(parsed), len(parsed)), directory
 
 
 def _faults(people: People, today: date) -> list[dict[str, Any]]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from connectors.microsoft365.columns import PARTICIPANT_LIMIT, Interactions, parse_time, utc_day
+from connectors.columns import PARTICIPANT_LIMIT, Interactions, utc_day
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.people import People
+from connectors.microsoft365.times import parse_time
 
 STREAM: Final = "mail"
 SELECT: Final = (

@@ -66,7 +66,7 @@ class People:
         self.kinds: dict[int, str] = {}
         self.own_domains: set[str] = set()
         self.unread: set[int] = set()
-        self._asked_out = OptedOut(opted_out)
+        self._asked_out = OptedOut(opted_out, pseudonyms.earlier)
         self._ids: dict[str, int] = {}
         self._addresses: dict[str, int] = {}
         self._groups: set[str] = set()

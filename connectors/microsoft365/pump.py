@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
-from connectors.microsoft365.columns import SOURCE, Interactions, records
+from connectors.columns import Interactions, records
+from connectors.microsoft365.settings import SOURCE
 from connectors.records import Batch
 
 _ROWS_A_BATCH: Final = 20_000
@@ -111,7 +112,7 @@ class Batcher:
     def put(self, part: Part) -> None:
         """Take a part."""
         if part.interactions is not None and len(part.interactions):
-            self._tables.append(part.interactions.table())
+            self._tables.append(part.interactions.table(SOURCE))
             self._count += len(part.interactions)
         for kind, rows in part.rows.items():
             self._rows.setdefault(kind, []).extend(rows)
@@ -129,7 +130,7 @@ class Batcher:
         rows, cursors = self._extra()
         for kind, more in self._rows.items():
             rows.setdefault(kind, []).extend(more)
-        found = records(**rows)
+        found = records(SOURCE, **rows)
         if self._tables:
             found["interaction"] = pa.concat_tables(self._tables).combine_chunks()
         batch = Batch(SOURCE, self._stream, found, {**cursors, **self._cursors}, self._done, self._total)

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from connectors.checks import ScopeCheck
 from connectors.microsoft365.client import Graph, GraphError
-from connectors.microsoft365.columns import SOURCE, graph_time
-from connectors.microsoft365.settings import Microsoft365Settings
+from connectors.microsoft365.settings import SOURCE, Microsoft365Settings
+from connectors.microsoft365.times import graph_time
 
 SCOPES: Final[Mapping[str, str]] = {
     "User.Read.All": "Who is who: addresses, departments, offices, managers. Nothing can be read without it.",
@@ -180,6 +180,13 @@ def _probes(settings: Microsoft365Settings) -> list[_Probe]:
             {"filter": changed, "top": 1},
         ),
         _Probe(
+            "Channel.ReadBasic.All",
+            "which Teams channels are private or shared",
+            settings.channels,
+            lambda c, u: c.teams.by_team_id(nobody).channels,
+            {"select": ["id", "membershipType"]},
+        ),
+        _Probe(
             "CallRecords.Read.All",
             "all calls, and who attended online meetings (who accepted counts instead)",
             settings.calls,
@@ -192,6 +199,14 @@ def _probes(settings: Microsoft365Settings) -> list[_Probe]:
             settings.attendance_reports,
             lambda c, u: c.users.by_user_id(u).online_meetings,
             {"filter": "JoinWebUrl eq 'https://teams.microsoft.com/l/meetup-join/none'"},
+            _POLICY,
+        ),
+        _Probe(
+            "OnlineMeetingArtifact.Read.All",
+            "attendance reports (who accepted counts instead)",
+            settings.attendance_reports,
+            lambda c, u: c.users.by_user_id(u).online_meetings.by_online_meeting_id(nobody).attendance_reports,
+            {},
             _POLICY,
         ),
         _Probe(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+SOURCE: Final = "microsoft365"
+LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Microsoft365Settings(BaseModel):

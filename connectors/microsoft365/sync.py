@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from connectors.columns import Interactions
 from connectors.microsoft365 import calendar_stream, calls_stream, directory, teams_stream
 from connectors.microsoft365.client import Graph, GraphError
-from connectors.microsoft365.columns import Interactions, graph_time
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.mail import SELECT, STREAM, MailParser
 from connectors.microsoft365.people import Member, People
 from connectors.microsoft365.pump import Batcher, Emit, Part, each
 from connectors.microsoft365.run import ROWS_A_PART, Run
 from connectors.microsoft365.settings import Microsoft365Settings
+from connectors.microsoft365.times import graph_time
 from connectors.microsoft365.windows import Coverage
 from connectors.pseudonyms import Pseudonymiser
 from connectors.records import Batch

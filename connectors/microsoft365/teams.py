@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.microsoft365.columns import PARTICIPANT_LIMIT, Interactions, parse_time, utc_day
+from connectors.columns import PARTICIPANT_LIMIT, Interactions, utc_day
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.people import People
+from connectors.microsoft365.times import parse_time
 
 CHATS: Final = "chats"
 CHANNELS: Final = "channels"

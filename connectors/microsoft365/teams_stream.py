@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from connectors.columns import Interactions
 from connectors.microsoft365.client import UNKNOWN_MEMBERS, GraphError
-from connectors.microsoft365.columns import Interactions, graph_time
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.people import Member
 from connectors.microsoft365.pump import Batcher, Emit, Part, each
@@ -31,6 +31,7 @@ from connectors.microsoft365.teams import (
     one_on_one,
     parse_chat,
 )
+from connectors.microsoft365.times import graph_time
 from connectors.microsoft365.windows import Coverage
 from connectors.records import Batch
 

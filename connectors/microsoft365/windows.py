@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.microsoft365.client import GraphError
-from connectors.microsoft365.columns import graph_time
 from connectors.microsoft365.pump import Part
+from connectors.microsoft365.times import graph_time
 from connectors.state import State
 
 

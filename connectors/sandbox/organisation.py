@@ -95,10 +95,11 @@ class Organisation:
         for team, day in zip(self.roster.teams, self.adoption.tolist(), strict=True):
             if day < self.world.days:
                 starts.setdefault(day, []).append(team)
-        for number, (day, teams) in enumerate(sorted(starts.items())):
+        for day, teams in sorted(starts.items()):
+            # one policy, whenever it began: a row a start
             found["policies"].append(
                 {
-                    "key": "meeting_free_friday" + (f"_{number + 1}" if len(starts) > 1 else ""),
+                    "key": "meeting_free_friday",
                     "name": "Meeting-free Friday",
                     "starts_on": self.date_of(day),
                     "teams": teams if self.world.policy_staggered else [],

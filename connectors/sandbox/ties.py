@@ -18,7 +18,7 @@ ORIGINS: Final = ("team", "affinity", "cross_team", "manager", "external")
 """Where a tie comes from, by its code."""
 REST_DAYS: Final = 120.0
 """Two people whose tie ended begin another at the earliest so many days later, so that the two lives can be told apart."""
-_ROUNDS: Final = 8
+_ROUNDS: Final = 60
 _LONGEST_BURN_IN: Final = 3650.0
 _CODES: Final = {name: number for number, name in enumerate(MEDIA)}
 MEETING_CODES: Final = tuple(_CODES[name] for name in KIND_MEDIA["meeting"])

@@ -117,7 +117,7 @@ class Directory:
         self._client = client
         self._workspace = workspace
         self._settings = settings
-        self._opted_out = OptedOut(settings.opted_out)
+        self._opted_out = OptedOut(settings.opted_out, pseudonyms.earlier)
         self._pseudonyms = pseudonyms
         self._span = span
         self._may_ask = True
@@ -128,7 +128,7 @@ class Directory:
         await self._read_teams()
         async for rows in self._read_users():
             yield rows
-        await self._read_usergroups()
+        yield await self._read_usergroups()
         async for rows in self._read_conversations():
             yield rows
         self.coverage.append(self._covered("huddles", "slack_huddle", "partial", "participants_incomplete"))
@@ -179,16 +179,23 @@ class Directory:
         rows, refused = self.people.listed(page)
         return {"account": rows, "quarantine": refused}
 
-    async def _read_usergroups(self) -> None:
+    async def _read_usergroups(self) -> Rows:
+        refused: list[dict[str, Any]] = []
         try:
             for team in self._teams:
                 data = await self._client.call("usergroups.list", include_users=1, include_disabled=1, team_id=team)
-                for group in _objects(data.get("usergroups")):
-                    users = group.get("users")
-                    if isinstance(users, list):
-                        self.usergroups[group["id"]] = tuple(user for user in users if is_id(user))
+                listed = data.get("usergroups")
+                for group in listed if isinstance(listed, list) else []:
+                    if not isinstance(group, dict) or not is_id(group.get("id")):
+                        refused.append(self._refused("usergroup", group))
+                    elif isinstance(group.get("users"), list):
+                        self.usergroups[group["id"]] = tuple(user for user in group["users"] if is_id(user))
         except SlackError as error:
             self._uncovered("usergroups", None, error.code)
+        return {"quarantine": refused}
+
+    def _refused(self, kind: str, record: object) -> dict[str, Any]:
+        return quarantined(self._pseudonyms, "directory", f"{kind}:{fingerprint(record)}", f"malformed_{kind}")
 
     async def resolve(self, users: Iterable[str], today: date) -> tuple[list[dict[str, Any]], dict[str, str]]:
         """Return account rows of ids that the directory does not list, asking Slack for each, and cursors that say when."""
@@ -276,8 +283,7 @@ class Directory:
         for raw in page:
             conversation = spaces.parse(raw, self._pseudonyms, team, medium=kind.medium) if isinstance(raw, dict) else None
             if conversation is None:
-                identity = f"conversation:{fingerprint(raw)}"
-                refused.append(quarantined(self._pseudonyms, "directory", identity, "malformed_conversation"))
+                refused.append(self._refused("conversation", raw))
                 continue
             if conversation.channel in found:
                 continue

@@ -20,15 +20,16 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from connectors.columns import records
 from connectors.errors import UserError
 from connectors.pseudonyms import Pseudonymiser
 from connectors.records import Batch
 from connectors.slack import spaces
 from connectors.slack.archive import BrokenFileError, Entry, elements, entries
-from connectors.slack.columns import SOURCE, records
 from connectors.slack.faults import fingerprint, quarantined
 from connectors.slack.messages import MessageParser
 from connectors.slack.people import People, is_id
+from connectors.slack.settings import SOURCE
 from connectors.slack.spaces import Conversation
 
 ROWS_A_BATCH: Final = 20_000
@@ -169,7 +170,7 @@ class _Reader:
         yield Batch(
             SOURCE,
             "directory",
-            records(account=self.people.unlisted_records(self.people.unlisted()), coverage=self.coverage),
+            records(SOURCE, account=self.people.unlisted_records(self.people.unlisted()), coverage=self.coverage),
             units_done=total,
             units_total=total,
         )
@@ -177,7 +178,11 @@ class _Reader:
     def _batch(self, done: int, total: int) -> Batch:
         columns, quarantine = self.parser.take()
         return Batch(
-            SOURCE, "messages", {"interaction": columns.table(), **records(quarantine=quarantine)}, units_done=done, units_total=total
+            SOURCE,
+            "messages",
+            {"interaction": columns.table(SOURCE), **records(SOURCE, quarantine=quarantine)},
+            units_done=done,
+            units_total=total,
         )
 
     # -- who and where ------------------------------------------------------------------------------------------------
@@ -223,7 +228,7 @@ class _Reader:
 
     def _accounts(self, users: list[object], total: int) -> Batch:
         rows, refused = self.people.listed(users)
-        return Batch(SOURCE, "directory", records(account=rows, quarantine=refused), units_total=total)
+        return Batch(SOURCE, "directory", records(SOURCE, account=rows, quarantine=refused), units_total=total)
 
     def _spaces(self, total: int) -> Iterator[Batch]:
         rows: list[dict[str, Any]] = []
@@ -245,14 +250,14 @@ class _Reader:
                     if taken.channel != found.channel:
                         ambiguous[taken.space_key] = taken
                 if len(rows) >= ROWS_A_BATCH:
-                    yield Batch(SOURCE, "directory", records(space=rows), units_total=total)
+                    yield Batch(SOURCE, "directory", records(SOURCE, space=rows), units_total=total)
                     rows = []
         for taken in ambiguous.values():
             self._cover(taken.space_key, taken.medium, "partial", "ambiguous_folder")
         for name, reason in self.broken.items():
             self.parser.refuse_unit(reason, name, None)
         if rows:
-            yield Batch(SOURCE, "directory", records(space=rows), units_total=total)
+            yield Batch(SOURCE, "directory", records(SOURCE, space=rows), units_total=total)
 
     def _conversation(self, folder: str) -> Conversation:
         """Return the conversation whose messages lie in a folder; where no list names it, what the folder's name says."""

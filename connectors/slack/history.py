@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
+from connectors.columns import MICROSECOND, to_instant
 from connectors.slack.client import SlackClient, SlackError
-from connectors.slack.columns import MICROSECOND, to_instant
 from connectors.slack.messages import MessageParser, format_ts, parse_ts
 from connectors.slack.progress import CONVERSATION_CURSOR, THREAD_CURSOR, Progress, ThreadMark
 from connectors.slack.settings import SlackSettings

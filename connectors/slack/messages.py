@@ -10,19 +10,17 @@ list of people, is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from connectors.columns import MICROSECOND, PARTICIPANT_LIMIT, Interactions, utc_day
 from connectors.pseudonyms import Pseudonymiser
 from connectors.slack import mentions
-from connectors.slack.columns import MICROSECOND, InteractionColumns, utc_day
 from connectors.slack.faults import fingerprint, quarantined
 from connectors.slack.people import SLACKBOT, People, is_id
 from connectors.slack.spaces import Conversation
 
-PARTICIPANT_LIMIT: Final = 250
-"""More recipients than this are only counted."""
 TEXT_LIMIT: Final = 1_000_000
 """Slack ends a message at 40,000 characters; a text longer than this is no message."""
 
@@ -118,6 +116,17 @@ def format_ts(microseconds: int) -> str:
     return f"{microseconds // MICROSECOND}.{microseconds % MICROSECOND:06d}"
 
 
+class _Details(NamedTuple):
+    """What a message and a huddle hold in different places; field by field as in `Interactions.add`."""
+
+    medium: str
+    sender: int | None
+    recipients: int | None = None
+    participants: Sequence[tuple[int, str]] = ()
+    minutes: float | None = None
+    exclusion: str | None = None
+
+
 class MessageParser:
     """Turns messages into growing columns of interactions and rows of quarantine.
 
@@ -134,7 +143,7 @@ class MessageParser:
     def __init__(self, pseudonyms: Pseudonymiser, people: People, usergroups: Mapping[str, tuple[str, ...]] | None = None) -> None:
         self.people = people
         self.usergroups: Mapping[str, tuple[str, ...]] = usergroups or {}
-        self.columns = InteractionColumns()
+        self.columns = Interactions()
         self.quarantine: list[dict[str, Any]] = []
         self._pseudonyms = pseudonyms
 
@@ -142,10 +151,10 @@ class MessageParser:
         """Return the interaction_key of a message from its ts as Slack writes it."""
         return self._pseudonyms.key("slack:message", f"{self.people.team}:{channel}:{ts}", remember=False)
 
-    def take(self) -> tuple[InteractionColumns, list[dict[str, Any]]]:
+    def take(self) -> tuple[Interactions, list[dict[str, Any]]]:
         """Return what was parsed since the last call, and begin anew."""
         taken = self.columns, self.quarantine
-        self.columns, self.quarantine = InteractionColumns(), []
+        self.columns, self.quarantine = Interactions(), []
         return taken
 
     def parse(self, messages: Iterable[object], conversation: Conversation, place: str | None = None) -> None:
@@ -224,42 +233,40 @@ class MessageParser:
         else:
             thread_key = own_key if reply_count else None
 
-        people = self.people
         if kind == _HUDDLE:
-            self._add_huddle(message, conversation, moment, subtype)
+            details = self._huddle(message, moment, subtype)
         else:
             exclusion = kind if kind != _HUMAN else None
             if exclusion is None:
                 if get("is_ephemeral") is True:
                     exclusion = "system"
-                elif get("bot_id") or get("bot_profile") or sender in people.bots or sender == SLACKBOT:
+                elif get("bot_id") or get("bot_profile") or sender in self.people.bots or sender == SLACKBOT:
                     exclusion = "bot"
-            self._add_message(message, conversation, sender, exclusion)
-            columns = self.columns
-            columns.medium.append(conversation.medium)
-            columns.minutes.append(None)
-        columns = self.columns
-        columns.interaction_key.append(own_key)
-        columns.occurred_at.append(moment)
-        columns.space_key.append(conversation.space_key)
-        columns.thread_key.append(thread_key)
-        columns.reply_count.append(reply_count)
-        columns.close_row()
+            details = self._message(message, conversation, sender, exclusion)
+        self.columns.add(
+            own_key,
+            moment,
+            details.medium,
+            details.sender,
+            details.participants,
+            space=conversation.space_key,
+            thread=thread_key,
+            recipients=details.recipients,
+            minutes=details.minutes,
+            replies=reply_count,
+            exclusion=details.exclusion,
+        )
         return None
 
-    def _add_message(self, message: dict[str, Any], conversation: Conversation, sender: str | None, exclusion: str | None) -> None:
-        """Append the columns sender_key, exclusion, recipient_count and the participants."""
+    def _message(self, message: dict[str, Any], conversation: Conversation, sender: str | None, exclusion: str | None) -> _Details:
         people = self.people
-        columns = self.columns
+        medium = conversation.medium
         if exclusion is not None:
             if exclusion == "deleted":
                 sender = None  # Slack puts its own bot in the place of the author
             elif exclusion == "bot" and sender is not None and (message.get("subtype") == "bot_message" or message.get("bot_profile")):
                 people.saw_bot(sender)
-            columns.sender_key.append(None if sender is None else people.key(sender))
-            columns.recipient_count.append(None)
-            columns.exclusion.append(exclusion)
-            return
+            return _Details(medium, None if sender is None else people.key(sender), exclusion=exclusion)
         assert sender is not None  # noqa: S101  (add() quarantines a human message without one)
         team = message.get("user_team") or message.get("source_team") or message.get("team")
         if is_id(team) and team not in people.own_teams:
@@ -278,18 +285,14 @@ class MessageParser:
             users.update(dict.fromkeys(self.usergroups.get(group, ())))
         users.pop(sender, None)
         others = [member for member in conversation.members if member != sender]
-        recipient_count = len(others) if conversation.members else len(users)
-        columns.recipient_count.append(recipient_count)
+        recipients = len(others) if conversation.members else len(users)
         if sender_key in people.opted_out:
-            columns.sender_key.append(None)
-            columns.exclusion.append("opted_out")
-            return
-        columns.sender_key.append(sender_key)
-        columns.exclusion.append(None)
+            return _Details(medium, None, recipients, exclusion="opted_out")
+        participants: list[tuple[int, str]] = []
         if len(others) <= PARTICIPANT_LIMIT:
-            self._participate(others, "addressed")
+            participants += self._participants(others, "addressed")
         if len(users) <= PARTICIPANT_LIMIT:
-            self._participate(users, "mentioned")
+            participants += self._participants(users, "mentioned")
         reactions = message.get("reactions")
         if reactions and type(reactions) is list:
             reactors: dict[str, None] = {}
@@ -297,26 +300,21 @@ class MessageParser:
                 listed = reaction.get("users") if type(reaction) is dict else None
                 if type(listed) is list:
                     reactors.update((user, None) for user in listed if user != sender and is_id(user))
-            self._participate(reactors, "reacted")
+            participants += self._participants(reactors, "reacted")
+        return _Details(medium, sender_key, recipients, participants)
 
-    def _participate(self, users: Iterable[str], evidence: str) -> None:
+    def _participants(self, users: Iterable[str], evidence: str) -> list[tuple[int, str]]:
         people = self.people
-        columns = self.columns
-        for user in users:
-            key = people.key(user)
-            if key not in people.opted_out:
-                columns.participant.append(key)
-                columns.participant_evidence.append(evidence)
+        return [(key, evidence) for user in users if (key := people.key(user)) not in people.opted_out]
 
-    def _add_huddle(self, message: dict[str, Any], conversation: Conversation, moment: int, subtype: str | None) -> None:
-        """Append all columns that a huddle fills otherwise than a message does.
+    def _huddle(self, message: dict[str, Any], moment: int, subtype: str | None) -> _Details:
+        """Return what a huddle holds.
 
         Slack posts a huddle as a message of its own bot whose `room` holds who started it and who took part. `date_end` is
         0 until it ends; the message is then edited, so that reading the window again brings the minutes. A huddle that ended
         with fewer than two people is `missed`; a room without its founder is kept as `no_sender`.
         """
         people = self.people
-        columns = self.columns
         room = message.get("room")
         room = room if type(room) is dict else {}
         founder: object = room.get("created_by")
@@ -329,27 +327,18 @@ class MessageParser:
         if ended and ended >= (started or moment // MICROSECOND):
             minutes = (ended - (started or moment // MICROSECOND)) / 60.0
             minutes = None if minutes > _LONGEST_HUDDLE else minutes
-        columns.medium.append("call" if subtype == "sh_room_created" else "slack_huddle")
-        columns.minutes.append(minutes)
+        medium = "call" if subtype == "sh_room_created" else "slack_huddle"
         if not isinstance(founder, str) or not is_id(founder):
-            columns.sender_key.append(None)
-            columns.recipient_count.append(None)
-            columns.exclusion.append("no_sender")
-            return
+            return _Details(medium, None, minutes=minutes, exclusion="no_sender")
         attended[founder] = None
+        recipients = len(attended) - 1
         sender_key = people.key(founder)
-        columns.recipient_count.append(len(attended) - 1)
         if sender_key in people.opted_out:
-            columns.sender_key.append(None)
-            columns.exclusion.append("opted_out")
-            return
-        columns.sender_key.append(sender_key)
+            return _Details(medium, None, recipients, minutes=minutes, exclusion="opted_out")
         if ended and len(attended) < 2:
-            columns.exclusion.append("missed")
-            return
-        columns.exclusion.append(None)
-        if len(attended) <= PARTICIPANT_LIMIT:
-            self._participate(attended, "co_present")
+            return _Details(medium, sender_key, recipients, minutes=minutes, exclusion="missed")
+        participants = self._participants(attended, "co_present") if len(attended) <= PARTICIPANT_LIMIT else []
+        return _Details(medium, sender_key, recipients, participants, minutes)
 
 
 def _count(value: object) -> int | None:

@@ -46,7 +46,7 @@ class People:
         self.bots: set[str] = {SLACKBOT}
         self._pseudonyms = pseudonyms
         self._own_domains = frozenset(normalise_domain(domain) for domain in own_domains)
-        self._asked_out = OptedOut(opted_out)
+        self._asked_out = OptedOut(opted_out, pseudonyms.earlier)
         self._keys: dict[str, int] = {}
         self._listed: set[str] = set()
         self._known: set[int] = set()

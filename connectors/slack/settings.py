@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+SOURCE: Final = "slack"
 BASE_URL: Final = "https://slack.com/api/"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 

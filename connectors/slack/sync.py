@@ -14,15 +14,15 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from connectors.columns import records, to_instant, to_microseconds
 from connectors.pseudonyms import Pseudonymiser
 from connectors.records import Batch
 from connectors.slack.client import SlackClient, SlackError, SlackUnavailableError
-from connectors.slack.columns import SOURCE, records, to_instant, to_microseconds
 from connectors.slack.directory import ACCOUNT_CURSOR, Directory, Workspace, sign_in
 from connectors.slack.history import ConversationReader
 from connectors.slack.messages import MessageParser
 from connectors.slack.progress import CONVERSATION_CURSOR, THREAD_CURSOR, Progress
-from connectors.slack.settings import SlackSettings
+from connectors.slack.settings import SOURCE, SlackSettings
 from connectors.slack.spaces import Conversation
 from connectors.state import State
 
@@ -140,17 +140,17 @@ class _Run:
         self.directory = Directory(self.client, workspace, self.settings, self.pseudonyms, (self._last_day(), self.today))
         self.directory.remember(self.state.cursors(ACCOUNT_CURSOR), self.today)
         async for rows in self.directory.read():
-            tables = records(**rows)
+            tables = records(SOURCE, **rows)
             if tables:
                 yield Batch(SOURCE, "directory", tables)
         tasks, coverage, cursors = self._plan(workspace)
-        yield Batch(SOURCE, "directory", records(coverage=[*self.directory.coverage, *coverage]), cursors, 0, len(tasks))
+        yield Batch(SOURCE, "directory", records(SOURCE, coverage=[*self.directory.coverage, *coverage]), cursors, 0, len(tasks))
         async for batch in self._read(tasks):
             yield batch
         yield Batch(
             SOURCE,
             "messages",
-            records(coverage=self._observed()),
+            records(SOURCE, coverage=self._observed()),
             {_RUN_CURSOR: str(self.until)},
             units_done=len(tasks),
             units_total=len(tasks),
@@ -352,9 +352,9 @@ class _Sink:
             cursors, self.cursors = self.cursors, {}
             finished, self.finished = self.finished, 0
             accounts, account_cursors = await run.directory.resolve(run.directory.people.unlisted(), run.today)
-            tables = records(account=accounts, quarantine=quarantine, **rows)
+            tables = records(SOURCE, account=accounts, quarantine=quarantine, **rows)
             if len(columns):
-                tables = {"interaction": columns.table(), **tables}
+                tables = {"interaction": columns.table(SOURCE), **tables}
             if tables or cursors or finished:
                 await run.queue.put(_Piece(tables, {**cursors, **account_cursors}, finished))
         self._since = monotonic()

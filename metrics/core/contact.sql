@@ -24,13 +24,17 @@
 -- reference: Newman (2001), Scientific collaboration networks II, Phys. Rev. E 64, 016132: weight 1/(n-1).
 -- restricted: yes
 -- rebuild: day
+-- partition: thread
 with kept as (
-    select i.source, i.interaction_key, i.date, i.occurred_at, i.medium, i.thread_key, i.sender_key, i.minutes, i.space_key
+    select i.source, i.interaction_key, i.date, i.occurred_at, i.medium, i.thread_key, i.sender_key, i.minutes, i.space_key, i.participant_count,
+        coalesce(i.medium in ('slack_channel', 'teams_channel') and i.thread_key <> i.interaction_key, false) as is_reply
     from core.interaction as i
     where i.date in (select date from touched_day) and i.date between getvariable('touched_first') and getvariable('touched_last') and i.exclusion is null
 ),
 named as (
-    select k.*, r.person_key, p.evidence
+    select k.*, r.person_key, p.evidence,
+        -- most interactions reach one person: nothing is to be shared
+        k.participant_count = 1 and not k.is_reply and p.evidence in ('addressed', 'mentioned', 'copied') as is_alone
     from kept as k
     join (
         select source, interaction_key, unnest(participants, recursive := true)
@@ -38,12 +42,12 @@ named as (
         where occurred_at >= getvariable('touched_from') and occurred_at < getvariable('touched_to')
     ) as p on p.source = k.source and p.interaction_key = k.interaction_key
     join core.account as r on r.source = p.source and r.account_key = p.account_key
-    where r.person_key is not null
+    where r.person_key is not null and (p.evidence = 'co_present' or r.person_key <> k.sender_key)
 ),
 -- replies in channels: the whole thread is needed, whatever its days
 reply as (
     select * from kept
-    where medium in ('slack_channel', 'teams_channel') and thread_key is not null and thread_key <> interaction_key and sender_key is not null
+    where is_reply and sender_key is not null
 ),
 replied_thread as (
     select source, thread_key from reply group by all
@@ -75,49 +79,48 @@ thread_root as (
     select source, thread_key, author_key from thread_message where interaction_key = thread_key
 ),
 replied as (
-    select r.*, root.author_key as person_key, 'replied' as evidence
+    select r.source, r.interaction_key, root.author_key as person_key, 1::tinyint as rank
     from reply as r
     join thread_root as root on root.source = r.source and root.thread_key = r.thread_key
-    union
-    select r.*, a.previous_author_key, 'replied'
+    where root.author_key <> r.sender_key
+    union all
+    select r.source, r.interaction_key, a.previous_author_key, 1
     from reply as r
     join answered as a on a.source = r.source and a.interaction_key = r.interaction_key
-    where a.previous_author_key is not null
+    where a.previous_author_key is not null and  a.previous_author_key <> r.sender_key
 ),
 -- one row a reached person: addressed before copied, replied before mentioned; a mention adds nothing where all are addressed
 reached as (
-    select
-        source, interaction_key, date, occurred_at, medium, sender_key, minutes, person_key,
-        arg_min(evidence, case evidence when 'addressed' then 0 when 'replied' then 1 when 'mentioned' then 2 else 3 end) as evidence
+    select source, interaction_key, person_key, min(rank) as rank
     from (
-        select source, interaction_key, date, occurred_at, medium, sender_key, minutes, person_key, evidence
-        from named where evidence in ('addressed', 'mentioned', 'copied')
+        select source, interaction_key, person_key, case evidence when 'addressed' then 0 when 'mentioned' then 2 else 3 end::tinyint as rank
+        from named where not is_alone and evidence in ('addressed', 'mentioned', 'copied') and sender_key is not null
         union all
-        select source, interaction_key, date, occurred_at, medium, sender_key, minutes, person_key, evidence from replied
+        select source, interaction_key, person_key, rank from replied
     ) as reaching
-    where sender_key is not null and person_key <> sender_key
     group by all
 ),
-shared as (
-    select
-        *,
-        case when evidence = 'copied' then getvariable('copied_share') else 1.0 end as share,
-        bool_or(evidence = 'addressed') over w and evidence = 'mentioned' as is_redundant
-    from reached
-    window w as (partition by source, interaction_key)
+total as (
+    select source, interaction_key, min(rank) = 0 as is_addressed,
+        sum(case rank when 3 then getvariable('copied_share') else 1.0 end) filter (where rank<>2) as share,
+        count(*) filter (where rank=2) as mentioned
+    from reached group by source, interaction_key
 ),
 directed as (
     select
-        date, occurred_at, interaction_key, medium, sender_key as from_key, person_key as to_key, evidence,
-        share / sum(share) over (partition by source, interaction_key) as weight, minutes, false as is_standing
-    from shared
-    where not is_redundant
+        k.date, k.occurred_at, k.interaction_key, k.medium, k.sender_key as from_key, r.person_key as to_key,
+        case r.rank when 0 then 'addressed' when 1 then 'replied' when 2 then 'mentioned' else 'copied' end as evidence,
+        case r.rank when 3 then getvariable('copied_share') else 1.0 end / (coalesce(share,0)+ case when is_addressed then 0 else mentioned end) as weight, k.minutes, false as is_standing
+    from reached as r
+    join total as t on t.source = r.source and t.interaction_key = r.interaction_key
+    join kept as k on k.source = r.source and k.interaction_key = r.interaction_key
+    where not (rank=2 and is_addressed)
 ),
 reacted as (
     select distinct date, occurred_at, interaction_key, medium, person_key as from_key, sender_key as to_key, 'reacted' as evidence,
         getvariable('reaction_weight') as weight, cast(null as double) as minutes, false as is_standing
     from named
-    where evidence = 'reacted' and sender_key is not null and person_key <> sender_key and getvariable('reaction_weight') > 0
+    where evidence = 'reacted' and sender_key is not null and getvariable('reaction_weight') > 0
 ),
 attended as (
     select *, count(*) over (partition by source, interaction_key) as attendee_count
@@ -136,6 +139,11 @@ together as (
     from attended as a
     join attended as b on b.source = a.source and b.interaction_key = a.interaction_key and b.person_key > a.person_key
 )
+select
+    date, occurred_at, interaction_key, medium, sender_key as from_key, person_key as to_key, evidence, 1.0::double as weight, minutes, false as is_standing
+from named
+where is_alone and sender_key is not null
+union all
 select * from directed
 union all
 select * from reacted

@@ -19,10 +19,12 @@
 -- caveat: A channel message that mentions nobody and answers nobody is here, but makes no contact.
 -- restricted: yes
 -- rebuild: day
+-- partition: thread
 select
     i.interaction_key,
     i.source,
-    cast((i.occurred_at at time zone 'UTC') at time zone getvariable('time_zone') as date) as date,
+    -- the day in the organisation's time zone, by the quarter of an hour (see pipelines/build.py)
+    q.date,
     i.occurred_at,
     i.medium,
     i.space_key,
@@ -41,6 +43,6 @@ select
             and greatest(coalesce(i.recipient_count, 0), len(i.participants)) > getvariable('group_cap') then 'over_cap'
     end as exclusion
 from raw.interaction as i
+join touched_quarter as q on q.quarter = epoch_us(i.occurred_at) // 900_000_000
 left join core.account as s on s.source = i.source and s.account_key = i.sender_key
 where i.occurred_at >= getvariable('touched_from') and i.occurred_at < getvariable('touched_to')
-    and cast((i.occurred_at at time zone 'UTC') at time zone getvariable('time_zone') as date) in (select date from touched_day)

@@ -28,6 +28,7 @@
 -- caveat: A pair is active on a day when there was a contact other than a reaction.
 -- restricted: yes
 -- rebuild: day
+-- partition: pair
 with summed as (
     select
         least(from_key, to_key) as person_a_key,

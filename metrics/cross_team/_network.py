@@ -8,15 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import igraph
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from metrics.cross_team._mixing import main_label
 from metrics.panels import Integers, codes, flags, integers, number_people, row_groups
-
-_READ = ("panel_kind", "panel_start", "person_a_key", "person_b_key", "team_a", "team_b", "is_external")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +36,9 @@ class TieNetwork:
     outside: Integers
 
 
-def tie_networks(pair_panel: duckdb.DuckDBPyRelation, person: pa.Table) -> Iterator[tuple[tuple[Any, ...], TieNetwork]]:
+def tie_networks(pair_panel: pa.Table, person: pa.Table) -> Iterator[tuple[tuple[Any, ...], TieNetwork]]:
     """The tie network of each panel: internal people with a tie, in the order of panels."""
-    table = pair_panel.filter("medium = 'any' and is_tie").select(*_READ).to_arrow_table()
+    table = pair_panel.filter(pc.and_(pc.equal(pair_panel["medium"], "any"), pair_panel["is_tie"]))
     a, b = (integers(table, name) for name in ("person_a_key", "person_b_key"))
     teams, names = codes(pa.chunked_array([*table["team_a"].chunks, *table["team_b"].chunks], pa.string()))
     team_a, team_b = teams[: len(a)], teams[len(a) :]

@@ -41,19 +41,19 @@
 # reference: Hubert, Schultz (1976), Quadratic assignment as a general data analysis strategy, Br. J. Math. Stat. Psychol. 29, 190-241.
 # reference: Aronow, Samii, Assenova (2015), Cluster-robust variance estimation for dyadic data, Political Analysis 23, 564-577.
 # rebuild: panel
+# uses: pair_panel | panel_kind, panel_start, medium, person_a_key, person_b_key, is_tie, is_external, team_a, team_b
 """Ties across teams by panel and medium, against team sizes and against activity."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from metrics.cross_team._mixing import main_label, shuffled_within
 from metrics.dyadic import share_interval
-from metrics.panels import Integers, codes, frame, integers, number_people, observed_panels, row_groups
+from metrics.panels import Integers, codes, flags, frame, integers, number_people, observed_panels, row_groups
 from metrics.parameters import Parameters
 
 _COLUMNS = (
@@ -61,24 +61,26 @@ _COLUMNS = (
     "cross_team_share", "cross_team_share_low", "cross_team_share_high", "cross_team_share_null", "ei", "ei_low", "ei_high", "ei_null",
     "ei_null_sd", "ei_z", "ei_beyond_null", "ei_degree_null", "reason",
 )  # fmt: skip
-_READ = ("panel_kind", "panel_start", "medium", "person_a_key", "person_b_key", "team_a", "team_b")
 _NOTHING = dict.fromkeys(("person_count", "team_count", "tie_count", "cross_team_tie_count", "unplaced_tie_count"), 0)
 
 
-def org_panel_cross_team(pair_panel: duckdb.DuckDBPyRelation, panel: pa.Table, touched_panel: pa.Table, parameters: Parameters) -> pa.Table:
+def org_panel_cross_team(pair_panel: pa.Table, panel: pa.Table, touched_panel: pa.Table, parameters: Parameters) -> pa.Table:
     """One row for each touched panel and medium with a tie between two internal people, and always one for `any`."""
-    inner = pair_panel.filter("is_tie and not is_external").select(*_READ).to_arrow_table()
-    a, b = (integers(inner, name) for name in ("person_a_key", "person_b_key"))
-    names = pa.chunked_array([*inner["team_a"].chunks, *inner["team_b"].chunks], pa.string())
+    a, b = (integers(pair_panel, name) for name in ("person_a_key", "person_b_key"))
+    is_inner_tie = flags(pair_panel, "is_tie") & ~flags(pair_panel, "is_external", default=True)
+    names = pa.chunked_array([*pair_panel["team_a"].chunks, *pair_panel["team_b"].chunks], pa.string())
     teams, _ = codes(names)
     team_a, team_b = teams[: len(a)], teams[len(a) :]
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for key, positions in row_groups(inner, "panel_kind", "panel_start", "medium"):
-        used = positions[(team_a[positions] >= 0) & (team_b[positions] >= 0)]
-        unplaced = len(positions) - len(used)
-        used = used[np.lexsort((b[used], a[used]))]
-        figures = crossing(a[used], b[used], team_a[used], team_b[used], parameters) if len(used) else {**_NOTHING, "reason": "no_team"}
-        rows[key] = {**figures, "unplaced_tie_count": unplaced}
+    for key, positions in row_groups(pair_panel, "panel_kind", "panel_start", "medium"):
+        used = positions[is_inner_tie[positions]]
+        if len(used):
+            is_placed = (team_a[used] >= 0) & (team_b[used] >= 0)
+            unplaced = int((~is_placed).sum())
+            used = used[is_placed]
+            used = used[np.lexsort((b[used], a[used]))]
+            figures = crossing(a[used], b[used], team_a[used], team_b[used], parameters) if len(used) else {**_NOTHING, "reason": "no_team"}
+            rows[key] = {**figures, "unplaced_tie_count": unplaced}
     for (kind, start), is_observed in observed_panels(panel, touched_panel).items():
         rows.setdefault((kind, start, "any"), {**_NOTHING, "reason": "no_team" if is_observed else "not_observed"})
     listed = [{"panel_kind": key[0], "panel_start": key[1], "medium": key[2], **rows[key]} for key in sorted(rows)]

@@ -50,13 +50,13 @@
 # reference: Vinh, Epps, Bailey (2010), Information theoretic measures for clusterings comparison, JMLR 11, 2837-2854.
 # reference: Maslov, Sneppen (2002), Specificity and stability in topology of protein networks, Science 296, 910-913.
 # rebuild: panel
+# uses: pair_panel | panel_kind, panel_start, medium, person_a_key, person_b_key, is_tie, is_external, team_a, team_b
 """Modularity, communities, clustering and connectedness of the tie network of each panel."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import duckdb
 import igraph
 import numpy as np
 import pyarrow as pa
@@ -82,7 +82,7 @@ _TIE_BUDGET = 500_000
 
 
 def org_panel_structure(
-    pair_panel: duckdb.DuckDBPyRelation, person: pa.Table, panel: pa.Table, touched_panel: pa.Table, parameters: Parameters
+    pair_panel: pa.Table, person: pa.Table, panel: pa.Table, touched_panel: pa.Table, parameters: Parameters
 ) -> pa.Table:
     """One row for each touched panel."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}

@@ -29,11 +29,11 @@
 #   20, 35-38.
 # restricted: yes
 # rebuild: panel
+# uses: pair_panel | panel_kind, panel_start, medium, person_a_key, person_b_key, is_tie, is_external, team_a, team_b
 """Degree, participation, constraint and effective size of each person in the tie network of a panel."""
 
 from __future__ import annotations
 
-import duckdb
 import igraph
 import numpy as np
 import pyarrow as pa
@@ -49,7 +49,7 @@ _TYPES = {
 }  # fmt: skip
 
 
-def person_panel_position(pair_panel: duckdb.DuckDBPyRelation, person: pa.Table) -> pa.Table:
+def person_panel_position(pair_panel: pa.Table, person: pa.Table) -> pa.Table:
     """One row for each touched panel and internal person with a tie."""
     parts = [pa.schema(list(_TYPES.items())).empty_table()]
     for (kind, start), network in tie_networks(pair_panel, person):

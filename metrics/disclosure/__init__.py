@@ -19,7 +19,8 @@ documented columns, by these conventions:
 - A row that has figures while all its guards are empty is withheld.
 - **Counts** (unit `count`) are rounded to `rounding_base`, except counts of calendar and design (days, weeks, panels, draws, teams,
   organisations, folds, `minimum_...`) and what was promised and met (`required_count`, `met_count`), whose
-  verdict is shown anyway. Ratios, scores and the like keep `ratio_digits`; minutes, hours and days one digit.
+  verdict is shown anyway. Ratios, scores and the like keep `ratio_digits`; minutes, hours, days, and shares of the busiest one or
+  two (`top_...`), one digit.
 
 **Complementary suppression.** Withheld guards must not be worked out from totals. All guards of all tables make one web of cells:
 a cell is a measure and the values of its dimensions (totals left out), whichever table shows it. Dropping one
@@ -28,6 +29,9 @@ several media) or at least it (people without a team are missing) is read off th
 would. Cells are withheld until linear programming over everything shown leaves each withheld cell an
 interval wider than `protection`. This is done on exact figures: rounding comes on top and is not what protects.
 What the last export showed counts as shown, and what it withheld in a dated panel stays withheld.
+
+**Repeated figures.** What is withheld in one table no other table shows: columns of one name in tables of the same dimensions that agree
+are one figure, and it is emptied wherever it stands; such a row is marked `part`.
 
 Withheld cells carry one reason, whether the group is small or shields a small one: telling them apart would narrow the interval.
 
@@ -39,11 +43,13 @@ Source: Hundepool et al. (2012), Statistical Disclosure Control, Wiley, chapter 
 """
 
 from metrics.disclosure._attack import Interval, feasible_intervals
-from metrics.disclosure._control import WITHHELD, Controlled, control
+from metrics.disclosure._control import PART, WHOLE, WITHHELD, Controlled, control
 from metrics.disclosure._escape import escape_html, escape_spreadsheet
 from metrics.disclosure._policy import DisclosureError, DisclosurePolicy, Documented, Roles, roles_of
 
 __all__ = [
+    "PART",
+    "WHOLE",
     "WITHHELD",
     "Controlled",
     "DisclosureError",

@@ -139,15 +139,69 @@ def bounds_of(cells: Cells, hidden: Flags, slack: float = 0.0) -> tuple[Numbers,
     return low, high
 
 
+def cleared(cells: Cells, low: Numbers, high: Numbers, protection: float) -> Flags:
+    """Which unknown cells are wide enough by arithmetic: those in no line, and those of lines that share no unknown cell with another.
+
+    In such a line each cell can go as far as the bounds of the others let it: with parts from L to H each and a total from T to U,
+
+    - a sum leaves a part max(L, T less the others' H) to min(H, U less the others' L);
+    - a total of at least its parts leaves a part L to min(H, U less the others' L);
+    - a total of at most its parts, and at least each, leaves a part up to min(H, U), down to L or what the others, grown to the least total
+      there can be, leave missing of it.
+
+    A line counts only if all its unknown cells are wide enough; the others are for linear programming to judge.
+    """
+    is_open = high > low
+    number, start, line = np.unique(cells.line, return_index=True, return_inverse=True)
+    total, kind, count = cells.parent[start], cells.kind[start], len(number)
+
+    def by_line(values: Numbers | Flags) -> Numbers:
+        return np.bincount(line, values.astype(float), minlength=count).astype(np.float64)
+
+    child = cells.child
+    # how many lines with something unknown each unknown cell is in
+    has_open = is_open[total] | (by_line(is_open[child]) > 0)
+    degree = np.bincount(child, has_open[line], minlength=len(low)) + np.bincount(total, has_open, minlength=len(low))
+    shared = is_open & (degree > 1)
+    is_single = has_open & ~shared[total] & (by_line(shared[child]) == 0)
+
+    floor, ceiling = by_line(low[child]), by_line(high[child])
+    largest = np.zeros(count)
+    np.maximum.at(largest, line, low[child])
+    least = np.maximum(low[total], largest)
+    grown = np.minimum(high[child], least[line])
+    all_grown = by_line(grown)
+    others_low, others_high = floor[line] - low[child], ceiling[line] - high[child]
+    top = np.minimum(high[child], np.where(kind[line] == AT_MOST, high[total][line], high[total][line] - others_low))
+    bottom = np.select(
+        [kind[line] == SUM, kind[line] == AT_MOST], [low[total][line] - others_high, least[line] - (all_grown[line] - grown)], low[child]
+    )
+    part_width = top - np.maximum(low[child], bottom)
+    total_low = np.select([kind == AT_MOST], [least], np.maximum(low[total], floor))
+    total_width = np.where(kind == AT_LEAST, high[total], np.minimum(high[total], ceiling)) - total_low
+    is_narrow = by_line(is_open[child] & (part_width < protection)) > 0
+    is_wide = is_single & ~is_narrow & (~is_open[total] | (total_width >= protection))
+
+    clear = is_open & (degree == 0) & (high - low >= protection)
+    clear[child[is_wide[line] & is_open[child]]] = True
+    clear[total[is_wide & is_open[total]]] = True
+    return clear
+
+
 def too_narrow(cells: Cells, hidden: Flags, protection: float) -> Indices:
     """Return the hidden cells that everything shown pins to an interval narrower than `protection`.
 
-    A few programs with random objectives clear most cells at once, for any two feasible points that lie far enough apart
+    What stands in one line only is bounded by arithmetic, and that is nearly all of a large organisation; the rest is for the solver. A
+    few programs with random objectives clear most cells at once, for any two feasible points that lie far enough apart
     clear a cell; only what is left is minimised and maximised by itself.
     """
     if not hidden.any():
         return np.array([], np.int64)
-    program = _program(cells, *bounds_of(cells, hidden))
+    low, high = bounds_of(cells, hidden)
+    clear = cleared(cells, low, high, protection)
+    program = _program(cells, np.where(clear, cells.values, low), np.where(clear, cells.values, high))
+    if not len(program.cells):
+        return np.array([], np.int64)
     truth = cells.values[program.cells]
     least, most = truth.copy(), truth.copy()
     random = np.random.default_rng(_SEED)

@@ -138,12 +138,17 @@ def dimensions_of(table: pa.Table, roles: Roles) -> list[_Dimension]:
     return found
 
 
-def row_keys(table: pa.Table, spec: Documented, roles: Roles) -> Hashes:
-    """One key a row of a table, from its dimensions: to find the same row in an earlier export."""
-    keys = np.full(table.num_rows, _hash("row", spec.schema, spec.name), np.uint64)
+def dimension_keys(table: pa.Table, roles: Roles) -> Hashes:
+    """One key a row from its dimensions alone, totals left out: rows of different tables that speak of the same have the same."""
+    keys = np.zeros(table.num_rows, np.uint64)
     for dimension in dimensions_of(table, roles):
         keys += dimension.hashes
     return keys
+
+
+def row_keys(table: pa.Table, spec: Documented, roles: Roles) -> Hashes:
+    """One key a row of a table, from its dimensions: to find the same row in an earlier export."""
+    return dimension_keys(table, roles) + np.uint64(_hash("row", spec.schema, spec.name))
 
 
 def is_dated(table: pa.Table, roles: Roles) -> Flags:
@@ -220,21 +225,44 @@ def _is_one_figure(keys: Hashes, values: Numbers) -> bool:
     return bool(np.all(low == high))
 
 
+class _Known:
+    """The figures of all guards so far, by key; they are kept sorted, so that a further guard costs no more than itself."""
+
+    def __init__(self) -> None:
+        self.keys: Hashes = np.array([], np.uint64)
+        self.values: Numbers = np.array([], np.float64)
+
+    def take(self, guard: _Guard) -> bool:
+        """Add a guard's figures, unless they contradict themselves or what is known."""
+        keys, first = np.unique(guard.keys, return_index=True)
+        values = guard.values[first]
+        if len(keys) < len(guard.keys) and not _is_one_figure(guard.keys, guard.values):
+            return False
+        at = np.searchsorted(self.keys, keys)
+        is_there = np.zeros(len(keys), np.bool_)
+        inside = at < len(self.keys)
+        is_there[inside] = self.keys[at[inside]] == keys[inside]
+        if not np.all(self.values[at[is_there]] == values[is_there]):
+            return False
+        new = ~is_there
+        self.keys = np.insert(self.keys, at[new], keys[new])
+        self.values = np.insert(self.values, at[new], values[new])
+        return True
+
+
 def cells_of(tables: Sequence[tuple[pa.Table, Roles]]) -> Cells:
     """Put the guards of all tables together and find which cells total which."""
     guards: list[_Guard] = []
-    seen_keys: list[Hashes] = []
-    seen_values: list[Numbers] = []
+    known = _Known()
     for number, (table, roles) in enumerate(tables):
         for guard in _guards_of(number, table, roles):
             # cells that two tables share are the same cells only if they never contradict each other
-            if not _is_one_figure(np.concatenate([*seen_keys, guard.keys]), np.concatenate([*seen_values, guard.values])):
+            if not known.take(guard):
                 guard.keys = guard.keys + np.uint64(_hash("table", str(number), str(len(guards))))
-            seen_keys.append(guard.keys)
-            seen_values.append(guard.values)
+                known.take(guard)
             guards.append(guard)
-    all_keys = np.concatenate(seen_keys) if seen_keys else np.array([], np.uint64)
-    all_values = np.concatenate(seen_values) if seen_values else np.array([], np.float64)
+    all_keys = np.concatenate([np.array([], np.uint64), *(guard.keys for guard in guards)])
+    all_values = np.concatenate([np.array([], np.float64), *(guard.values for guard in guards)])
     keys, first, inverse = np.unique(all_keys, return_index=True, return_inverse=True)
     row_cell = (
         np.column_stack(

@@ -12,12 +12,17 @@ import pyarrow.compute as pc
 
 from metrics.disclosure._cells import Cells, Flags, cells_of, is_dated, previous_rows, row_keys
 from metrics.disclosure._policy import DisclosurePolicy, Documented, Roles, is_about_people, roles_of
+from metrics.disclosure._repeated import repeated
 from metrics.disclosure._suppress import Suppression, suppress
 
 WITHHELD: Final = "withheld"
 """The column that `control` adds: empty, or why the row's figures are withheld."""
 
-REASON: Final = "small_group"
+WHOLE: Final = "small_group"
+"""In that column: all figures of the row are withheld."""
+
+PART: Final = "part"
+"""In that column: some figures of the row are withheld, because another table withholds them; the others stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +83,9 @@ def control(
     gone_rows = np.concatenate([np.zeros(0, np.bool_), *(is_small[name] | sticky[name] for name in guarded)])
     done = suppress(cells, primary, gone_rows, fixed & ~primary, policy.protection)
 
-    out, row_counts = {}, {}
+    gone_of, row_counts = {}, {}
     for name in (name for name in tables if name not in refused):
-        table, role = tables[name], roles[name]
+        table = tables[name]
         gone = np.zeros(table.num_rows, np.bool_)
         if name in guarded:
             row, cell = rows_of[name]
@@ -89,7 +94,9 @@ def control(
             row_counts[name] = (table.num_rows, int(is_small[name].sum()), int((gone & ~is_small[name]).sum()))
         else:
             row_counts[name] = (table.num_rows, 0, 0)
-        out[name] = _released(table, role, gone, policy)
+        gone_of[name] = gone
+    blank = repeated({name: tables[name] for name in gone_of}, roles, gone_of)
+    out = {name: _released(tables[name], roles[name], gone, blank.get(name, {}), policy) for name, gone in gone_of.items()}
     already = int((fixed & primary).sum()) + len(done.exposed)
     return Controlled(out, refused, row_counts, already, (cells, done))
 
@@ -141,7 +148,7 @@ def _earlier_rows(
         at[at == len(keys)] = 0
         match = order[at]
         is_there = keys[match] == now
-        was_withheld = pc.is_valid(table[WITHHELD]).to_numpy()[match] & is_there
+        was_withheld = pc.fill_null(pc.equal(table[WITHHELD], WHOLE), fill_value=False).to_numpy()[match] & is_there
         # the figures of a closed panel do not change, so what was withheld of it must stay so; others are blurred by rounding
         sticky[name] = was_withheld & is_dated(tables[name], role)
         is_same = is_there & ~was_withheld
@@ -150,14 +157,17 @@ def _earlier_rows(
                 continue
             old = pc.cast(table[column], pa.float64()).to_numpy()[match]
             new = pc.cast(tables[name][column], pa.float64()).to_numpy()
-            is_same &= (np.abs(old - new) <= policy.rounding_base / 2) | (np.isnan(old) & np.isnan(new))
+            # nobody is shown as 0 and 1 to 4 are withheld, so a 0 is exact whatever the rounding
+            is_near = (np.abs(old - new) <= policy.rounding_base / 2) & ((old == 0) == (new == 0))
+            is_same &= is_near | (np.isnan(old) & np.isnan(new))
         shown[name] = is_same
     return sticky, shown
 
 
-def _released(table: pa.Table, role: Roles, gone: Flags, policy: DisclosurePolicy) -> pa.Table:
+def _released(table: pa.Table, role: Roles, gone: Flags, blank: Mapping[str, Flags], policy: DisclosurePolicy) -> pa.Table:
     mask = pa.array(gone)
     columns = []
+    is_part = np.zeros(table.num_rows, np.bool_)
     for column in table.column_names:
         values = table[column]
         if column in role.rounded:
@@ -165,9 +175,13 @@ def _released(table: pa.Table, role: Roles, gone: Flags, policy: DisclosurePolic
         elif column in role.digits:
             values = pc.round(values, ndigits=1 if role.digits[column] else policy.ratio_digits, round_mode="half_to_even")
         if column not in role.dimensions:
-            values = pc.if_else(mask, pa.scalar(None, values.type), values)
+            hidden = pa.array(gone | blank[column]) if column in blank else mask
+            values = pc.if_else(hidden, pa.scalar(None, values.type), values)
+        if column in blank:
+            is_part |= blank[column]
         columns.append(values)
-    columns.append(pc.if_else(mask, pa.scalar(REASON), pa.scalar(None, pa.string())))
+    said = pc.if_else(pa.array(is_part), pa.scalar(PART), pa.scalar(None, pa.string()))
+    columns.append(pc.if_else(mask, pa.scalar(WHOLE), said))
     return pa.table(columns, names=[*table.column_names, WITHHELD])
 
 

@@ -24,8 +24,10 @@ _PAIR_GUARDS: Final = ("pair_count", "tie_count", "dyad_count", "spell_count", "
 _CALENDAR_COUNT: Final = re.compile(
     r"(^|_)(day|days|week|month|year|panel|draw|team|organisation|medium|media|fold|cut|bin|source|lag|cluster|policy|rank|number|step|history|before|after)s?_count$"
     r"|(^|_)(required|met)_count$"
-    r"|^minimum_|_within_days$|_(number|rank|lag|order|window|time|bin|decile|days)$"
+    r"|^minimum_|^(window|horizon)_days$|_within_days$|(^|_)day_number$|_(rank|lag|order|window|time|bin|decile)$"
 )
+_OF_FEW: Final = re.compile(r"^top_")
+"""Shares that the busiest one or two have: figures about single persons, unnamed."""
 
 
 class DisclosureError(Exception):
@@ -84,7 +86,7 @@ class Roles:
         is_guarded_by_pairs: Whether the guards count pairs.
         figures: All other columns; they go where a row is withheld.
         rounded: Counts that are rounded to the base.
-        digits: Columns of fractional figures, True where they are durations.
+        digits: Columns of fractional figures, True where one digit is enough: durations, and shares of the busiest few.
     """
 
     dimensions: tuple[str, ...]
@@ -119,7 +121,7 @@ def roles_of(spec: Documented) -> Roles:
         figures=tuple(column for column in units if column not in spec.grain),
         rounded=tuple(column for column in counts if not _CALENDAR_COUNT.search(column)),
         digits={
-            column: unit in DURATION_UNITS
+            column: unit in DURATION_UNITS or bool(_OF_FEW.search(column))
             for column, unit in units.items()
             if unit in FIGURE_UNITS and unit != "count" and column not in spec.grain
         },

@@ -24,7 +24,8 @@
 # column: unadjusted_upper_ratio | ratio | Upper bound.
 # column: proportionality_z | z | Whether the association changes with the age of the tie: beyond 2 it grows with age (from below 1,
 #   towards and past 1), beyond -2 it falls; the ratio is then an average over ages.
-# column: reason | text | Why there is no ratio: too_few (fewer than ten ends with or without it), reference, no_variation or no_fit.
+# column: reason | text | Why there is no ratio: too_few (with or without it, fewer than ten ends were to be expected if all ties ended
+#   alike, or fewer than three were seen), reference, no_variation or no_fit.
 # unique: model, term
 # not_null: model, term, term_kind, tie_count, person_count, ended_count
 # assert: lower_ratio <= hazard_ratio and hazard_ratio <= upper_ratio
@@ -32,6 +33,8 @@
 # caveat: These are associations, not effects of a medium. People choose a medium for a relationship that they already mean to keep, or
 #   not; only a change of policy (see policy_effect) can say more.
 # caveat: Only ties that lived to the landmark are compared, so that nothing of their later fate is used to describe them.
+# caveat: Media too rare to have a ratio are set apart together, so that no other is compared with them; where even together they are too
+#   rare, they stay with the reference.
 # caveat: The interval allows for people who are in many ties, through either of the two; it is never narrower than for independent ties.
 # caveat: Active days and weight stand for the strength of a tie imperfectly; what they miss of it may still be in the medium's ratio.
 # caveat: Many media and controls are looked at at once: of twenty that do not matter, one will seem distinct.
@@ -54,7 +57,14 @@ from metrics.durability._survival import Dyads, Flags, Floats, Lives, lives_of
 from metrics.parameters import Parameters
 
 MINIMUM_ENDS = 10
-"""Fewer ends with a trait, or without it, than this say nothing about it."""
+"""Fewer ends than this with a trait, or without it, say nothing about it.
+
+Counted are the ends to be expected if all ties ended alike, not those seen: a rare medium whose ties happen to hold would be left
+out, one whose ties happen to end would be told of, and the ratios told would be too high on average.
+"""
+
+MINIMUM_SEEN = 3
+"""With fewer ends seen than this a ratio runs off towards 0."""
 
 COLUMNS = (
     "model", "term", "term_kind", "reference_medium", "tie_count", "person_count", "ended_count", "term_tie_count", "term_ended_count",
@@ -173,11 +183,21 @@ def _judged(term: Term, lives: Lives) -> Term:
     if np.ptp(term.values) < 1e-12:
         reason = "no_variation"
     else:
-        ends = [(lives.ended & term.has).sum()]
-        if not term.has.all():
-            ends.append((lives.ended & ~term.has).sum())
-        reason = "too_few" if min(ends) < MINIMUM_ENDS else None
+        sides = [term.has] if term.has.all() else [term.has, ~term.has]
+        expected = min(side.sum() for side in sides) * lives.ended.mean()
+        seen = min((lives.ended & side).sum() for side in sides)
+        reason = "too_few" if expected < MINIMUM_ENDS or seen < MINIMUM_SEEN else None
     return Term(term.name, term.kind, term.values, term.has, reason)
+
+
+def _rare(media: Sequence[Term], lives: Lives) -> list[Term]:
+    """One column for all media too rare for one each: left with the reference, they would shift what all others are compared with."""
+    rare = [term.has for term in media if term.reason == "too_few"]
+    if not rare:
+        return []
+    has = np.logical_or.reduce(rare)
+    is_seen = min((lives.ended & has).sum(), (lives.ended & ~has).sum()) >= MINIMUM_SEEN
+    return [_flag("rare", "medium", has)] if is_seen else []
 
 
 def _fitted(terms: Sequence[Term], lives: Lives, dyads: Dyads) -> tuple[dict[str, int], Fit] | None:
@@ -192,8 +212,13 @@ def _fitted(terms: Sequence[Term], lives: Lives, dyads: Dyads) -> tuple[dict[str
 
 
 def _rows(media: Sequence[Term], controls: Sequence[Term], lives: Lives, dyads: Dyads, confidence: float) -> Iterator[dict[str, Any]]:
-    # ties of media too rare to speak of stay in, with the reference: leaving them out would change who is compared
-    adjusted, alone = _fitted([*media, *controls], lives, dyads), _fitted(media, lives, dyads)
+    # ties of media too rare to speak of stay in, set apart: leaving them out would change who is compared
+    rare = _rare(media, lives)
+    adjusted, alone = (
+        # where every tie has either one of the others or a rare one, the column says nothing new and cannot be fitted
+        _fitted([*media, *rare, *more], lives, dyads) or _fitted([*media, *more], lives, dyads)
+        for more in (controls, [])
+    )
     width = dyads.quantile(confidence)
     for term in (*media, *controls):
         row: dict[str, Any] = {

@@ -30,6 +30,7 @@
 -- caveat: A gap in collection stops the clock, so a tie that ended within one shows as ended only later.
 -- reference: Navarro, Miritello, Canales, Moro (2017), Temporal patterns behind the strength of persistent ties, EPJ Data Science 6, 31.
 -- restricted: yes
+-- partition: pair
 with day_pair as (
     select d.person_a_key, d.person_b_key, d.date, o.day_number, sum(d.ab_count) as ab_count, sum(d.ba_count) as ba_count
     from core.pair_day as d

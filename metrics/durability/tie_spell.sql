@@ -62,6 +62,7 @@
 --   Reports 3, 1950.
 -- reference: Navarro, Miritello, Canales, Moro (2017), Temporal patterns behind the strength of persistent ties, EPJ Data Science 6, 31.
 -- restricted: yes
+-- partition: pair
 with counted as (
     select c.date, o.date_from is not null as is_observed, count(o.date_from) over (order by c.date) as observed_count
     from (select unnest(generate_series(min(date_from), getvariable('as_of'), interval 1 day))::date as date from metrics.observed_stretch) as c

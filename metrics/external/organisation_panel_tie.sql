@@ -1,11 +1,12 @@
 -- description: Relationships with each other organisation in each period: ties, people on both sides, how mutual they are, whether they
 --   hang on one person, how many of the last period's ties were kept, and the trend.
 -- question: Are our relationships with clients, suppliers, partners and public bodies broad, mutual and lasting?
--- grain: panel_kind, panel_start, external_organisation
+-- grain: panel_kind, panel_start, external_kind, external_organisation
 -- column: panel_kind | text | week, month or all.
 -- column: panel_start | date | First day of the period.
--- column: external_organisation | text | The other organisation, as settings call it; `unknown` for all that they do not name together.
--- column: external_kind | text | client, supplier, partner, public_body or unknown.
+-- column: external_kind | text | client, supplier, partner, public_body or unknown; `any` for all together.
+-- column: external_organisation | text | The other organisation, as settings call it; `unknown` for all that they do not name together;
+--   `any` for all of the kind together.
 -- column: internal_person_count | count | Own people in contact with people of that organisation.
 -- column: external_person_count | count | People of that organisation in contact with own people.
 -- column: pair_count | count | Pairs of an own person and one of theirs in contact.
@@ -30,8 +31,8 @@
 -- column: trend | ratio | tie_count over the mean of the up to three fully observed periods before: above 1 is growth. Empty for `all`,
 --   without such a period, without a tie in them, and where this period was not observed in full.
 -- column: reason | text | Why all figures are empty: not_observed (no day of the period was).
--- unique: panel_kind, panel_start, external_organisation
--- not_null: panel_kind, panel_start, external_organisation, external_kind
+-- unique: panel_kind, panel_start, external_kind, external_organisation
+-- not_null: panel_kind, panel_start, external_kind, external_organisation
 -- assert: mutual_tie_count <= directed_tie_count and directed_tie_count <= tie_count and tie_count <= pair_count
 -- assert: kept_tie_count <= previous_tie_count
 -- assert: (decay is null) = (decay_reason is not null)
@@ -52,15 +53,17 @@ with setting as (
     from (select sqrt(-2 * ln((1 - getvariable('confidence')) / 2)) as t) as tail
 ),
 outer_pair as (
-    -- one own person and one of another organisation; contact among outsiders is left out
+    -- one own person and one of another organisation, under that organisation, its kind and all; contact among outsiders is left out
     select
-        p.panel_kind, p.panel_start, e.organisation_key as external_organisation, i.person_key as internal_key, e.person_key as external_key,
+        p.panel_kind, p.panel_start, unnest([e.organisation_key, 'any ' || o.kind, 'any any']) as external_organisation,
+        i.person_key as internal_key, e.person_key as external_key,
         p.ab_count + p.ba_count + p.co_count as contact_count, p.is_tie, p.is_mutual, p.ab_count + p.ba_count > 0 as is_directed
     from metrics.pair_panel as p
     join core.person as a on a.person_key = p.person_a_key
     join core.person as b on b.person_key = p.person_b_key
     join core.person as i on i.person_key = case when a.is_internal then a.person_key else b.person_key end
     join core.person as e on e.person_key = case when a.is_internal then b.person_key else a.person_key end
+    join core.organisation as o on o.organisation_key = e.organisation_key
     where p.medium = 'any' and p.active_days > 0 and a.is_internal <> b.is_internal
 ),
 present as (
@@ -102,7 +105,7 @@ previous as (
     from succession as s
     join outer_pair as t on t.panel_kind = s.panel_kind and t.panel_start = s.previous_start and t.is_tie
     left join outer_pair as n
-        on n.panel_kind = s.panel_kind and n.panel_start = s.panel_start
+        on n.panel_kind = s.panel_kind and n.panel_start = s.panel_start and n.external_organisation = t.external_organisation
         and n.internal_key = t.internal_key and n.external_key = t.external_key and n.is_tie
     group by s.panel_kind, s.panel_start, t.external_organisation
 ),
@@ -161,8 +164,8 @@ bounded as (
 select
     j.panel_kind,
     j.panel_start,
-    j.external_organisation,
-    o.kind as external_kind,
+    coalesce(o.kind, split_part(j.external_organisation, ' ', 2)) as external_kind,
+    case when o.kind is null then 'any' else j.external_organisation end as external_organisation,
     case when j.is_seen then j.internal_person_count end as internal_person_count,
     case when j.is_seen then j.external_person_count end as external_person_count,
     case when j.is_seen then j.pair_count end as pair_count,
@@ -186,4 +189,4 @@ select
     j.trend,
     case when not j.is_seen then 'not_observed' end as reason
 from bounded as j
-join core.organisation as o on o.organisation_key = j.external_organisation
+left join core.organisation as o on o.organisation_key = j.external_organisation

@@ -13,6 +13,7 @@
 -- assert: person_a_key < person_b_key and first_at <= last_at
 -- caveat: A medium that is collected from a later day on seems to be used later.
 -- restricted: yes
+-- partition: pair
 with tie as (
     select person_a_key, person_b_key, bool_or(is_left_truncated) as is_left_truncated
     from metrics.tie_spell

@@ -14,6 +14,7 @@
 -- not_null: person_a_key, person_b_key, spell_number, is_manager_line, is_standing_meeting, is_same_team, is_declared
 -- caveat: Only what the directory, the calendars and the charter show: a project or a shared floor brings people together unseen.
 -- restricted: yes
+-- partition: pair
 with tie as (
     select
         person_a_key, person_b_key, spell_number, first_date, tie_date, team_a, team_b, is_external, external_organisation

@@ -1,4 +1,10 @@
-"""Segmented interrupted time series: what changed for everyone at once, against the organisation's own trend before."""
+"""Segmented interrupted time series: what changed for everyone at once, against the organisation's own trend before.
+
+What an organisation does in a week is carried by ties that live for months, seen through the chances of that week: errors have a
+part that fades slowly and a part that is gone the week after. How much of each, and how slowly, cannot be told from a year of weeks;
+an interval that took the most likely answer for the truth would call a drift of its own an effect of the policy in one case out of
+six (tests/planted). So no answer is picked: every one on a grid is fitted, and weighed by how likely it makes the series.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -18,24 +24,55 @@ MINIMUM_WEEKS: Final = 8
 SEASON_WEEKS: Final = 78
 """From so many weeks on, the year's course is modelled too; with less it cannot be told from a trend or a change of level."""
 
+CARRIED: Final = (0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97, 0.985)
+"""How much of the slow part of an error is left a week later; half of it is gone after 3 days to 11 months."""
+
+FRESH: Final = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9)
+"""Share of an error's variance that is gone the week after."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An estimate with its standard error and degrees of freedom."""
+    """An estimate under each law of the errors, and how much each of them counts.
 
-    value: float
-    error: float
-    freedom: float
+    Attributes:
+        values: The estimates.
+        errors: Their standard errors.
+        weights: Their weights; they sum to 1.
+        freedom: Degrees of freedom of each.
+    """
+
+    values: Floats
+    errors: Floats
+    weights: Floats
+    freedom: int
+
+    @property
+    def value(self) -> float:
+        """The mean estimate."""
+        return float(self.weights @ self.values)
+
+    def below(self, number: float) -> float:
+        """How sure it is that the change is less than a number: Student's t under each law, averaged over them."""
+        return float(self.weights @ special.stdtr(self.freedom, (number - self.values) / self.errors))
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Student's t interval."""
-        reach = float(stats.t.ppf((1 + confidence) / 2, self.freedom)) * self.error
-        return self.value - reach, self.value + reach
+        """The interval that leaves as much out on either side."""
+        low, high = self._quantile((1 - confidence) / 2), self._quantile((1 + confidence) / 2)
+        # a mean may lie outside of a narrow interval of a lopsided mixture, but an estimate has to lie in its own
+        return min(low, self.value), max(high, self.value)
+
+    def _quantile(self, share: float) -> float:
+        one_by_one = self.values + special.stdtrit(self.freedom, share) * self.errors
+        low, high = float(one_by_one.min()), float(one_by_one.max())
+        # the quantile of a mixture lies between those of its parts
+        return low if high - low < 1e-12 else float(optimize.brentq(lambda number: self.below(number) - share, low - 1e-9, high + 1e-9))
 
     @property
     def p_value(self) -> float:
         """Two-sided."""
-        return float(2 * stats.t.sf(abs(self.value) / self.error, self.freedom)) if self.error > 0 else float("nan")
+        under = self.below(0.0)
+        return 2 * min(under, 1 - under)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +83,9 @@ class Interrupted:
         average: Mean difference after the start from what the trend before would have led to.
         level: Change of level at the start.
         slope: Change of slope a week.
-        autocorrelation: Of the errors from one week to the next, as estimated.
-        residual_p: Whether what is left still hangs together over time (Ljung-Box over four weeks; small = it does, distrust the interval).
+        autocorrelation: Of the errors from one week to the next, averaged over the laws.
+        residual_p: Whether what is left under the likeliest law still hangs together over time (Ljung-Box over four weeks; small = it
+            does, distrust the interval).
         is_seasonal: Whether the year's course was modelled.
     """
 
@@ -59,39 +97,31 @@ class Interrupted:
     is_seasonal: bool
 
 
-def _whiten(x: Floats, week: Ints, rho: float) -> Floats:
-    """Take out what a first-order autoregression carries over, also across weeks that were not observed."""
-    lag = np.diff(week)
-    carried = rho**lag
-    new = np.sqrt(1 - carried**2)
-    rest = ((x[1:].T - x[:-1].T * carried) / new).T
-    return np.asarray(np.concatenate([x[:1], rest]), dtype=np.float64)
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Generalised least squares under one law of the errors."""
+
+    beta: Floats
+    covariance: Floats
+    rest: Floats
+    log_likelihood: float
+    autocorrelation: float
 
 
-def _restricted_likelihood(rho: float, x: Floats, y: Floats, week: Ints) -> float:
-    """Minus the restricted log-likelihood of the autocorrelation: unlike the plain one it allows for the trends fitted."""
-    white_x, white_y = _whiten(x, week, rho), _whiten(y, week, rho)
-    beta, *_ = np.linalg.lstsq(white_x, white_y, rcond=None)
-    rest = float(((white_y - white_x @ beta) ** 2).sum())
+def _fit(x: Floats, y: Floats, apart: Floats, carried: float, fresh: float) -> _Fit:
+    """Fit with errors whose correlation over t weeks is (1 - fresh) carried^t; restricted likelihood."""
+    law = (1 - fresh) * carried**apart
+    np.fill_diagonal(law, 1.0)
+    root = np.linalg.cholesky(law)
+    white = np.linalg.solve(root, np.column_stack([x, y]))
+    white_x, white_y = white[:, :-1], white[:, -1]
+    bread = np.linalg.inv(white_x.T @ white_x)
+    beta = bread @ white_x.T @ white_y
+    rest = white_y - white_x @ beta
     freedom = len(y) - x.shape[1]
-    # log-determinant of the errors' correlations: each week after the first holds as much that is new
-    logarithm = float(np.log(1 - rho ** (2 * np.diff(week))).sum())
-    return float(0.5 * (freedom * np.log(max(rest, 1e-300)) + np.linalg.slogdet(white_x.T @ white_x)[1] + logarithm))
-
-
-def newey_west(x: Floats, rest: Floats, lags: int) -> Floats:
-    """Covariance of least squares coefficients robust to unequal and autocorrelated errors, with Bartlett weights.
-
-    Reference:
-        Newey, West (1987), Econometrica 55, 703-708; scaled by T/(T - k).
-    """
-    bread = np.linalg.inv(x.T @ x)
-    scores = x * rest[:, None]
-    meat = scores.T @ scores
-    for lag in range(1, min(lags, len(x) - 1) + 1):
-        part = scores[lag:].T @ scores[:-lag]
-        meat += (1 - lag / (lags + 1)) * (part + part.T)
-    return np.asarray(bread @ meat @ bread * len(x) / (len(x) - x.shape[1]), dtype=np.float64)
+    square = max(float(rest @ rest), 1e-300)
+    likelihood = -0.5 * (freedom * np.log(square) - np.linalg.slogdet(bread)[1]) - np.log(np.diag(root)).sum()
+    return _Fit(beta, bread * square / freedom, rest, float(likelihood), (1 - fresh) * carried)
 
 
 def ljung_box(rest: Floats, lags: int = 4) -> float:
@@ -108,9 +138,9 @@ def ljung_box(rest: Floats, lags: int = 4) -> float:
 def interrupted(week: Ints, outcome: Floats, start: int) -> Interrupted | str:
     """Fit level and slope before and after `start`.
 
-    outcome = a + b week + c after + d after (week - start) [+ the year's course], with errors that carry over from week to week by a
-    first-order autoregression fitted by restricted likelihood. Standard errors are the larger of the model's and Newey and West's on
-    what is left.
+    outcome = a + b week + c after + d after (week - start) [+ the year's course] + error. An error has a slow part, of which a share is
+    left a week later (`CARRIED`), and a fresh part (`FRESH`); each law on the grid of the two is fitted by generalised least squares and
+    weighed by its restricted likelihood, all being held equally likely beforehand.
 
     Args:
         week: Week numbers, ascending, where the outcome is known; weeks may be missing.
@@ -132,20 +162,24 @@ def interrupted(week: Ints, outcome: Floats, start: int) -> Interrupted | str:
         angle = 2 * np.pi * week / 52.1775
         columns += [np.sin(angle), np.cos(angle)]
     x = np.column_stack(columns)
-    found = optimize.minimize_scalar(_restricted_likelihood, bounds=(0.0, 0.95), args=(x, outcome, week), method="bounded")
-    rho = float(found.x)
-    white_x, white_y = _whiten(x, week, rho), _whiten(outcome, week, rho)
-    beta, *_ = np.linalg.lstsq(white_x, white_y, rcond=None)
-    rest = white_y - white_x @ beta
-    plain = np.linalg.inv(white_x.T @ white_x) * float((rest**2).sum()) / (len(week) - x.shape[1] - 1)
-    # weeks that carry over into each other count for fewer: allows for the autocorrelation itself being an estimate
-    freedom = max(len(week) * (1 - rho) / (1 + rho) - x.shape[1], 3.0)
-    robust = newey_west(white_x, rest, int(4 * (len(week) / 100) ** (2 / 9)))
+    apart = np.abs(week[:, None] - week[None, :]).astype(np.float64)
+    fits = [_fit(x, outcome, apart, 0.0, 0.0), *(_fit(x, outcome, apart, carried, fresh) for carried in CARRIED for fresh in FRESH)]
+    likelihood = np.array([fit.log_likelihood for fit in fits])
+    weights = np.exp(likelihood - likelihood.max())
+    weights /= weights.sum()
 
-    def change(weights: Floats) -> Change:
-        variance = max(float(weights @ plain @ weights), float(weights @ robust @ weights))
-        return Change(float(weights @ beta), float(np.sqrt(variance)), freedom)
+    def change(wanted: Floats) -> Change:
+        values = np.array([wanted @ fit.beta for fit in fits])
+        errors = np.sqrt([max(float(wanted @ fit.covariance @ wanted), 1e-300) for fit in fits])
+        return Change(values, errors, weights, len(week) - x.shape[1])
 
     unit = np.eye(x.shape[1])
     mean_since = float(since[after > 0].mean())
-    return Interrupted(change(unit[2] + mean_since * unit[3]), change(unit[2]), change(unit[3]), rho, ljung_box(rest), is_seasonal)
+    return Interrupted(
+        change(unit[2] + mean_since * unit[3]),
+        change(unit[2]),
+        change(unit[3]),
+        float(weights @ [fit.autocorrelation for fit in fits]),
+        ljung_box(fits[int(likelihood.argmax())].rest),
+        is_seasonal,
+    )

@@ -21,7 +21,8 @@
 # column: after_count | count | The same since the first start.
 # column: pre_trend_p_ratio | ratio | How likely the differences before the start would be by chance; small = the teams were already moving
 #   apart, so distrust the effect. Empty for interrupted.
-# column: autocorrelation | score | How much one week carries over into the next; interrupted only.
+# column: autocorrelation | score | How much one week carries over into the next beyond trends, on average over what the series allows;
+#   interrupted only.
 # column: residual_p_ratio | ratio | Small = errors hang together beyond that, so distrust the interval; interrupted only.
 # column: is_seasonal | flag | Whether the year's course was allowed for; interrupted only.
 # column: reason | text | Why there is no effect given: too_few_teams, too_few_weeks, not_observed, no_variation; empty otherwise.
@@ -35,12 +36,15 @@
 # caveat: With few teams the interval is wide and rests on few differences; below ten teams a side take it as a hint.
 # caveat: An interrupted series cannot tell the policy from anything else that happened in the same weeks, nor, in less than a year and a
 #   half, from the season.
+# caveat: An interrupted interval allows for drifts that last for months, which a year of weeks can hardly tell from an effect: it is wide,
+#   and an effect has to be large to stand out.
 # caveat: Four outcomes are looked at for each policy; one in twenty would seem to change by chance alone.
 # caveat: A team that starts within a block of four weeks counts as started in the whole block.
 # reference: Callaway, Sant'Anna (2021), Difference-in-differences with multiple time periods, Journal of Econometrics 225, 200-230.
 # reference: Wagner, Soumerai, Zhang, Ross-Degnan (2002), Segmented regression analysis of interrupted time series studies, Journal of
 #   Clinical Pharmacy and Therapeutics 27, 299-309.
-# reference: Newey, West (1987), Econometrica 55, 703-708.
+# reference: Harville (1974), Bayesian inference for variance components using only error contrasts, Biometrika 61, 383-385: the weights
+#   of the laws of the errors.
 """Effects of policies, by the design that their start allows."""
 
 from __future__ import annotations

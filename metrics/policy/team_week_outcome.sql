@@ -7,7 +7,8 @@
 -- column: member_count | count | Members in that week: in the team on its Thursday, and between their first and last contact ever.
 -- column: meeting_hours | hours | Hours in meetings and calls, a member.
 -- column: new_tie_count | count | Sides of new ties: ties that first qualified in the week; a tie within the team counts for both.
--- column: new_tie_ratio | ratio | New ties a member; empty while collection is younger than `silence_days`, when old ties look new.
+-- column: new_tie_ratio | ratio | New ties a member; empty while collection is younger than `silence_days` and `landmark_days` together: first old
+--   ties look new, then those that take weeks to qualify are missing.
 -- column: at_risk_count | count | Sides of pairs in contact in the four weeks before.
 -- column: kept_ratio | ratio | Share of them in contact in this week too; empty unless those four weeks were observed.
 -- column: internal_contact_count | count | Sides of days in contact with a colleague whose team is known.
@@ -123,7 +124,7 @@ select
     case when w.is_observed then round(coalesce(m.hours, 0) / r.member_count, 9) end as meeting_hours,
     coalesce(f.new_tie_count, 0) as new_tie_count,
     case
-        when w.is_observed and w.day_number > getvariable('silence_days') then coalesce(f.new_tie_count, 0) / r.member_count
+        when w.is_observed and w.day_number > getvariable('silence_days') + getvariable('landmark_days') then coalesce(f.new_tie_count, 0) / r.member_count
     end as new_tie_ratio,
     coalesce(k.at_risk_count, 0) as at_risk_count,
     case when w.is_observed and w.is_preceded and k.at_risk_count > 0 then k.kept_count / k.at_risk_count end as kept_ratio,

@@ -18,6 +18,7 @@
 -- reference: Squartini, Picciolo, Ruzzenenti, Garlaschelli (2013), Reciprocity of weighted networks, Scientific Reports 3, 2729.
 -- restricted: yes
 -- rebuild: panel
+-- partition: pair
 with directed as (
     select
         p.panel_kind, p.panel_start, p.person_a_key, p.person_b_key, p.medium, p.ab_count, p.ba_count,

@@ -9,6 +9,7 @@
 -- assert: from_key <> to_key
 -- caveat: Contacts after the day on which a person left are passed over.
 -- restricted: yes
+-- partition: pair
 with kept as (
     select d.date, d.person_a_key, d.person_b_key, d.ab_count, d.ba_count, d.co_count
     from core.pair_day as d

@@ -46,6 +46,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import duckdb
@@ -117,7 +118,9 @@ def _panel(table: pa.Table, parameters: Parameters, rng: np.random.Generator) ->
         found |= {f"top_one_{side}_ratio": one, f"top_two_{side}_ratio": two}
         null, size = np.full(len(starts), np.nan), np.zeros(len(starts), dtype=np.int64)
         if is_much.any():
-            null[is_much], size[is_much] = chance_share(couple, days[drawn], team[side][drawn], *members, draws, rng)
+            null[is_much], size[is_much] = chance_share(
+                couple, days[drawn], team[side][drawn], *members, draws, lambda: rng.random(len(couple))
+            )
         found[f"null_top_one_{side}_ratio"], capacity[side] = pa.array(null, mask=np.isnan(null)), size
     found["person_count"] = found["side_a_number"] + found["side_b_number"]
     found["null_draw_count"] = pa.array(np.full(len(starts), draws), mask=~is_much)
@@ -170,7 +173,7 @@ def concentration(group: Ints, people: Ints, days: Floats) -> tuple[Ints, Floats
 
 
 def chance_share(
-    group: Ints, days: Floats, team: Ints, member_team: Ints, degree: Floats, draws: int, rng: np.random.Generator
+    group: Ints, days: Floats, team: Ints, member_team: Ints, degree: Floats, draws: int, uniform: Callable[[], Floats]
 ) -> tuple[Floats, Ints]:
     """The mean share of the busiest member if each pair's days fell to a member of its team in proportion to degree.
 
@@ -181,7 +184,7 @@ def chance_share(
         member_team: Team of each member, in order.
         degree: Degree of each member.
         draws: How often to draw.
-        rng: Where from.
+        uniform: Draws a number of [0, 1) for each pair.
 
     Returns:
         The share, and how many members there are, for each couple of teams.
@@ -195,7 +198,7 @@ def chance_share(
     total = np.add.reduceat(days, starts)
     summed = np.zeros(len(starts))
     for _ in range(draws):
-        drawn = np.searchsorted(cumulated, low + rng.random(len(group)) * (high - low), side="right") - 1
+        drawn = np.searchsorted(cumulated, low + uniform() * (high - low), side="right") - 1
         drawn = np.clip(drawn, first[team], first[team + 1] - 1)
         held = np.bincount(offset[group] + drawn - first[team], days, minlength=int(size.sum()))
         summed += np.maximum.reduceat(held, offset) / total

@@ -29,57 +29,46 @@
 -- reference: Krings, Karsai, Bernhardsson, Blondel, Saramaki (2012), Effects of time window size and placement, EPJ Data Science 1, 4.
 -- restricted: yes
 -- rebuild: panel
-with panel_day as (
-    -- joined by day, which is a hash join; by bounds it would be a join of inequalities
-    select panel_kind, panel_start, unnest(generate_series(panel_start, panel_end - 1, interval 1 day))::date as date
-    from touched_panel
+-- partition: pair
+with medium_day as (
+    select d.person_a_key, d.person_b_key, d.date, d.medium, d.ab_count::integer as ab_count, d.ba_count::integer as ba_count, d.ab_weight, d.ba_weight, d.co_count::integer as co_count, d.co_weight, d.minutes, d.reaction_count::integer as reaction_count
+    from core.pair_day as d
+    where d.date <= getvariable('as_of') and d.date in (select date from touched_panel_day)
 ),
--- days are first gathered by month, each as one bit: so the days of several media can be told apart when these are put together, without
--- a row for each day
-monthly as materialized (
+any_day as (
+    -- all media together
     select
-        p.panel_kind, p.panel_start, year(d.date) * 12 + month(d.date) as month_number, d.person_a_key, d.person_b_key, d.medium,
-        bit_or(case when d.ab_count + d.ba_count + d.co_count > 0 then 1 << day(d.date) else 0 end) as active_bits,
-        sum(d.ab_count)::bigint as ab_count,
-        sum(d.ba_count)::bigint as ba_count,
-        sum(d.ab_weight) as ab_weight,
-        sum(d.ba_weight) as ba_weight,
-        sum(d.co_count)::bigint as co_count,
-        sum(d.co_weight) as co_weight,
-        sum(d.minutes) as minutes,
-        sum(d.reaction_count)::bigint as reaction_count,
-        max(d.date) as last_date
-    from panel_day as p
-    join core.pair_day as d on d.date = p.date
-    where d.date <= getvariable('as_of')
-    group by 1, 2, 3, 4, 5, 6
-),
-any_month as (
-    select
-        panel_kind, panel_start, month_number, person_a_key, person_b_key, 'any' as medium, bit_or(active_bits) as active_bits,
-        sum(ab_count)::bigint as ab_count, sum(ba_count)::bigint as ba_count, sum(ab_weight) as ab_weight, sum(ba_weight) as ba_weight,
-        sum(co_count)::bigint as co_count, sum(co_weight) as co_weight, sum(minutes) as minutes, sum(reaction_count)::bigint as reaction_count,
-        max(last_date) as last_date
-    from monthly
-    group by panel_kind, panel_start, month_number, person_a_key, person_b_key
+        person_a_key, person_b_key, date, 'any' as medium,
+        sum(ab_count)::integer as ab_count, sum(ba_count)::integer as ba_count, sum(ab_weight) as ab_weight, sum(ba_weight) as ba_weight,
+        sum(co_count)::integer as co_count, sum(co_weight) as co_weight, sum(minutes) as minutes, sum(reaction_count)::integer as reaction_count
+    from medium_day
+    group by person_a_key, person_b_key, date
 ),
 summed as (
+    -- a pair has one row a day and medium, so counting rows counts days
     select
-        panel_kind, panel_start, person_a_key, person_b_key, medium,
-        sum(bit_count(active_bits))::bigint as active_days,
-        sum(ab_count)::bigint as ab_count, sum(ba_count)::bigint as ba_count, sum(ab_weight) as ab_weight, sum(ba_weight) as ba_weight,
-        sum(co_count)::bigint as co_count, sum(co_weight) as co_weight, sum(minutes) as minutes, sum(reaction_count)::bigint as reaction_count,
-        max(last_date) as last_date
-    from (select * from monthly union all select * from any_month) as gathered
-    group by panel_kind, panel_start, person_a_key, person_b_key, medium
+        p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key, d.medium,
+        count(*) filter (where d.ab_count + d.ba_count + d.co_count > 0) as active_days,
+        sum(d.ab_count)::bigint as ab_count,
+        sum(d.ba_count)::bigint as ba_count,
+        round(sum(d.ab_weight), 9) as ab_weight,
+        round(sum(d.ba_weight), 9) as ba_weight,
+        sum(d.co_count)::bigint as co_count,
+        round(sum(d.co_weight), 9) as co_weight,
+        round(sum(d.minutes), 6) as minutes,
+        sum(d.reaction_count)::bigint as reaction_count,
+        max(d.date) as last_date
+    from (select * from medium_day union all select * from any_day) as d
+    join touched_panel_day as p on d.date = p.date
+    group by p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key, d.medium
 )
 select
-    panel_kind, panel_start, person_a_key, person_b_key, medium,
-    active_days, ab_count, ba_count, round(ab_weight, 9) as ab_weight, round(ba_weight, 9) as ba_weight,
-    co_count, round(co_weight, 9) as co_weight, round(minutes, 6) as minutes, reaction_count,
-    ab_count > 0 and ba_count > 0 as is_mutual,
-    active_days >= getvariable('tie_active_days') or (ab_count > 0 and ba_count > 0) as is_tie,
-    ma.team as team_a, mb.team as team_b,
+    s.panel_kind, s.panel_start, s.person_a_key, s.person_b_key, s.medium,
+    s.active_days, s.ab_count, s.ba_count, s.ab_weight, s.ba_weight, s.co_count, s.co_weight, s.minutes, s.reaction_count,
+    s.ab_count > 0 and s.ba_count > 0 as is_mutual,
+    s.active_days >= getvariable('tie_active_days') or (s.ab_count > 0 and s.ba_count > 0) as is_tie,
+    ma.team as team_a,
+    mb.team as team_b,
     case when pa.is_internal and pb.is_internal then ma.team <> mb.team end as is_cross_team,
     not (pa.is_internal and pb.is_internal) as is_external,
     case when not pa.is_internal then pa.kind when not pb.is_internal then pb.kind end as external_kind,
@@ -87,6 +76,5 @@ select
 from summed as s
 join core.person as pa on pa.person_key = s.person_a_key
 join core.person as pb on pb.person_key = s.person_b_key
--- the teams of the last day of contact
 left join core.membership as ma on ma.person_key = s.person_a_key and s.last_date >= ma.valid_from and s.last_date < ma.valid_to
 left join core.membership as mb on mb.person_key = s.person_b_key and s.last_date >= mb.valid_from and s.last_date < mb.valid_to

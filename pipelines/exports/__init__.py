@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from connectors.errors import UserError
-from metrics.disclosure import WITHHELD, DisclosurePolicy
+from metrics.disclosure import WHOLE, WITHHELD, DisclosurePolicy
 from pipelines.catalog import TableSpec
 from pipelines.exports.csv_files import write_csv
 from pipelines.exports.datapackage import write_datapackage
@@ -24,6 +25,8 @@ from pipelines.exports.workbook import write_workbook
 __all__ = ["ExportReport", "Release", "export", "last_export", "release"]
 
 LATEST: Final = "latest"
+_NEXT: Final = ".next"
+_OLD: Final = ".old"
 Language = Literal["en", "fr"]
 
 
@@ -75,11 +78,12 @@ def export(
     from pipelines import report
 
     del catalog
+    _recover(folder)
     allowed = release(published, policy or DisclosurePolicy(), last_export(folder))
     name = str(allowed.as_of or "empty")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        beside = folder / f".{name}.next"
+        beside = folder / f".{name}{_NEXT}"
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(mode=0o755)
     except OSError as error:
@@ -96,7 +100,6 @@ def export(
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
-    _point(folder / LATEST, name)
     return _summary(allowed, folder / name, byte_count)
 
 
@@ -119,24 +122,48 @@ def _write(allowed: Release, beside: Path) -> list[Path]:
 
 
 def _put_in_place(beside: Path, target: Path) -> None:
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    """Let the new export take the old one's place, while `latest` names a whole export at every moment, whenever this is killed."""
+    link, old = target.with_name(LATEST), _old(target)
     if target.exists():
+        _point(link, beside.name)
         target.rename(old)
+        _point(link, old.name)
     beside.rename(target)
+    _point(link, target.name)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _recover(folder: Path) -> None:
+    """Finish or undo what a killed export left: an export that stands aside, and a `latest` that names it."""
+    for aside in sorted(folder.glob(f".*{_OLD}")):
+        target = aside.with_name(aside.name[1 : -len(_OLD)])
+        if not target.exists():
+            aside.rename(target)
+        _point(folder / LATEST, target.name)
+        shutil.rmtree(aside, ignore_errors=True)
+    link = folder / LATEST
+    named = link.readlink().name if link.is_symlink() else ""
+    if named.endswith(_NEXT) and (folder / named[1 : -len(_NEXT)]).is_dir():
+        _point(link, named[1 : -len(_NEXT)])
+    for unfinished in folder.glob(f".*{_NEXT}"):
+        if unfinished.is_dir() and not unfinished.is_symlink():
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _old(target: Path) -> Path:
+    return target.with_name(f".{target.name}{_OLD}")
 
 
 def _point(link: Path, name: str) -> None:
     """Make `latest` name another folder, at once."""
-    beside = link.with_name(f".{link.name}.next")
+    beside = link.with_name(f".{link.name}.link")
     beside.unlink(missing_ok=True)
     beside.symlink_to(name, target_is_directory=True)
     beside.replace(link)
 
 
 def _summary(allowed: Release, folder: Path, byte_count: int) -> ExportReport:
-    withheld = {name: table[WITHHELD].length() - table[WITHHELD].null_count for name, table in allowed.tables.items()}
+    withheld = {name: pc.sum(pc.equal(table[WITHHELD], WHOLE)).as_py() or 0 for name, table in allowed.tables.items()}
     figures = {name: len(allowed.specs[name].columns) - len(allowed.specs[name].grain) for name in allowed.tables}
     return ExportReport(
         folder=folder,

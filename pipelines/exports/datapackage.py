@@ -21,7 +21,8 @@ _MEDIA: Final = {
 }
 WITHHELD_MEANING: Final = (
     "Empty, or why the row's figures are withheld. small_group: it is about too few people, or would give away a row that is; "
-    "which of the two is not said, because that would give it away too."
+    "which of the two is not said, because that would give it away too. part: some of its figures are, because another table "
+    "withholds them."
 )
 
 

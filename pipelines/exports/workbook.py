@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import xlsxwriter
 
-from metrics.disclosure import WITHHELD, escape_spreadsheet
+from metrics.disclosure import PART, WHOLE, WITHHELD, escape_spreadsheet
 from pipelines.exports.datapackage import WITHHELD_MEANING
 from pipelines.exports.release import Release, ReleasedTable
 
@@ -143,7 +143,8 @@ def _sheet(book: Any, styles: _Styles, name: str, spec: ReleasedTable, table: pa
         sheet.autofilter(0, 0, len(rows), len(columns) - 1)
     for number, row in enumerate(rows, start=1):
         for position, column in enumerate(columns):
-            style = styles.withheld if row[WITHHELD] and column not in spec.grain else styles.of(units[column])
+            is_hidden = row[WITHHELD] == WHOLE or (row[WITHHELD] == PART and (row[column] is None or column == WITHHELD))
+            style = styles.withheld if is_hidden and column not in spec.grain else styles.of(units[column])
             _write_cell(sheet, number, position, row[column], style)
 
 

@@ -71,6 +71,7 @@ def render_release(allowed: Release, *, language: str) -> str:
         sections=all_sections(view),
         style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of ours
         version=allowed.version,
+        withheld=words("withheld.why", n=view.setting(allowed.policy.minimum_group_size)),
         footer=words(
             "page.footer",
             version=Markup('<span data-setting="">{}</span>').format(allowed.version),

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A paragraph. `tone`: plain, lead (the section's answer), note (small print) or missing (what is not there)."""
+    """A paragraph. `tone`: plain, lead (the section's answer), note (small print), missing (what is not there), paper (only in print)."""
 
     kind: ClassVar[str] = "text"
     html: Markup
@@ -36,22 +36,31 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A column's heading. `is_figure` sets it in figures' type, `is_strip` holds a drawing and has no text of its own."""
+    """A column's heading. `is_figure` sets it in figures' type; `is_strip` holds drawings, whose scale runs between `ends`."""
 
     label: Markup
     is_figure: bool = True
     is_strip: bool = False
+    ends: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; the first cell of each row is its heading. With strips it is a chart and its own table twin."""
+    """A table; the first cell of each row is its heading. With strips it is a chart and its own table twin.
+
+    A row that is a text of its own is a heading over the rows after it; the last cell of a row that is too short spans what is left.
+    """
 
     kind: ClassVar[str] = "table"
     caption: Markup
     heads: Sequence[Head]
-    rows: Sequence[Sequence[Markup]]
+    rows: Sequence[Sequence[Markup] | Markup]
     note: Markup | None = None
+
+    @property
+    def has_withheld(self) -> bool:
+        """Whether any of its cells is withheld, so that it must say why."""
+        return any('class="withheld"' in cell for row in self.rows for cell in ([row] if isinstance(row, Markup) else row))
 
 
 @dataclass(frozen=True, slots=True)

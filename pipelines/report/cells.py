@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from metrics.disclosure import WITHHELD
+from metrics.disclosure import PART, WHOLE, WITHHELD
 from pipelines.exports.release import Release, ReleasedTable
 from pipelines.report.language import Words
 
 DURATIONS: Final = {"days", "weeks", "hours", "minutes"}
+_BARE: Final = {"percent": "bare_percent", "times": "number", **dict.fromkeys(DURATIONS, "bare_duration")}
 
 
 class Row(Mapping[str, Any]):
@@ -38,8 +39,12 @@ class Row(Mapping[str, Any]):
 
     @property
     def is_withheld(self) -> bool:
-        """Whether its figures are withheld."""
-        return self.values_by_name[WITHHELD] is not None
+        """Whether all its figures are withheld."""
+        return bool(self.values_by_name[WITHHELD] == WHOLE)
+
+    def hides(self, column: str) -> bool:
+        """Whether a figure is withheld, with the whole row or because another table withholds it."""
+        return self.is_withheld or (self.values_by_name[WITHHELD] == PART and self.values_by_name.get(column) is None)
 
     @property
     def key(self) -> str:
@@ -134,7 +139,7 @@ class View:
 
     def cell(self, row: Row, column: str, style: str = "number") -> Markup:
         """A figure, marked with its table, column and key; why it is not there where it is not."""
-        if row.is_withheld:
+        if row.hides(column):
             return self.withheld()
         value = row.values_by_name.get(column)
         if value is None:
@@ -156,8 +161,9 @@ class View:
         if style == "text":
             return str(value)
         if style in DURATIONS or style == "bare_duration":
-            number = words.number(value, 0 if value >= 10 or value == int(value) else 1)
-            return number if style == "bare_duration" else str(words(f"unit.{style}", n=number))
+            digits = 0 if value >= 10 or value == int(value) else 1
+            number = words.number(value, digits)
+            return number if style == "bare_duration" else words.unit(style, round(value, digits), number)
         if style == "bare_percent":
             return words.number(value * 100)
         # three figures are enough to read: 156, 32.1, 2.42
@@ -177,16 +183,17 @@ class View:
         bounds = [row.values_by_name.get(bound) for bound in (low, high)]
         if bounds[0] is None and bounds[1] is None:
             return self.words("interval.none")
+        # a unit stands once, beside the estimate, and a percent sign after the last bound too
+        first = _BARE.get(style, style)
+        last = style if style == "percent" else first
         if bounds[1] is None:
-            return self.words("interval.from", low=self.cell(row, low, style))
+            return self.words("interval.from", low=self.cell(row, low, last))
         if bounds[0] is None:
-            return self.words("interval.to", high=self.cell(row, high, style))
-        # the unit stands once, after the upper bound
-        first = "bare_percent" if style == "percent" else "bare_duration" if style in DURATIONS else "number" if style == "times" else style
-        return self.words("interval.both", low=self.cell(row, low, first), high=self.cell(row, high, style))
+            return self.words("interval.to", high=self.cell(row, high, last))
+        return self.words("interval.both", low=self.cell(row, low, first), high=self.cell(row, high, last))
 
     def withheld(self) -> Markup:
-        """What stands where a figure is withheld."""
+        """What stands where a figure is withheld; below its table stands why."""
         why = self.words("withheld.why", n=self.release.policy.minimum_group_size)
         return Markup('<span class="withheld" title="{}">{}</span>').format(why, self.words("withheld.short"))
 

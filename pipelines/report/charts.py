@@ -14,6 +14,8 @@ import networkx as nx
 from markupsafe import Markup, escape
 
 Point = tuple[float, float]
+_LONGEST = 18
+"""As many letters of a team's name as fit under its circle; the list beside the drawing has them all."""
 
 
 def _n(value: float) -> str:
@@ -97,7 +99,7 @@ def survival_curve(
         ticks: Ages to mark.
         label: What a screen reader says.
     """
-    width, height, left, bottom = 220.0, 132.0, 24.0, 16.0
+    width, height, left, bottom = 220.0, 136.0, 24.0, 20.0
     plot_width, plot_height = width - left - 6, height - bottom - 6
 
     def at(age: float, share: float) -> Point:
@@ -111,7 +113,7 @@ def survival_curve(
     for age in ticks:
         x, y = at(age, 0)
         side = "end" if age == until else "middle"
-        out.append(f'<text class="tick" data-axis="" x="{_n(x)}" y="{_n(y + 12)}" text-anchor="{side}">{age:.0f}</text>')
+        out.append(f'<text class="tick" data-axis="" x="{_n(x)}" y="{_n(y + 13)}" text-anchor="{side}">{age:.0f}</text>')
     known = [(age, low, high) for age, _, low, high in curve if low is not None and high is not None and age <= until]
     if known:
         upper = _steps([at(age, high) for age, _, high in known])
@@ -153,51 +155,77 @@ def event_study(
         if low is not None and high is not None:
             out.append(f'<path class="whisker {side}" d="M{_n(px)} {_n(at(x, low)[1])}V{_n(at(x, high)[1])}"/>')
         out.append(f'<circle class="point {side}" cx="{_n(px)}" cy="{_n(py)}" r="4"/>')
-        out.append(
-            f'<text class="tick" data-axis="" x="{_n(px)}" y="{_n(height - 5)}" text-anchor="middle">{x:+.0f}</text>'.replace(
-                "-", "\u2212", 0
-            )
-        )
+        block = f"{x:+.0f}".replace("-", "\u2212")
+        out.append(f'<text class="tick" data-axis="" x="{_n(px)}" y="{_n(height - 5)}" text-anchor="middle">{block}</text>')
     out.append("</svg>")
     return Markup("".join(out))  # noqa: S704 - numbers of ours, texts escaped
 
 
-def network(
-    nodes: Sequence[tuple[str, float]], edges: Sequence[tuple[str, str, float]], numbers: Mapping[str, int], label: str, *, seed: int = 7
-) -> Markup:
-    """Teams as circles by size and what binds them more than chance would as lines by how much; each circle carries its number in the list.
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What binds two teams: how many times as many ties as chance would give, and whether that is clearly more or clearly less."""
+
+    one: str
+    other: str
+    ratio: float
+    look: str
+
+
+def network(nodes: Sequence[tuple[str, float]], edges: Sequence[Edge], numbers: Mapping[str, int], label: str, *, seed: int = 7) -> Markup:
+    """Teams as circles by size, and lines between them by how far their ties go beyond chance; teams that are bound lie close.
 
     Args:
         nodes: (team, people).
-        edges: (team, team, observed/expected).
+        edges: What to draw between them; `look` is more, even or less.
         numbers: Team -> its number in the list beside the drawing.
         label: What a screen reader says.
         seed: Of the layout, so that the same data give the same drawing.
     """
-    width, height, margin = 420.0, 320.0, 26.0
+    width, height, margin = 420.0, 330.0, 36.0
     graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(sorted(team for team, _ in nodes))
-    graph.add_weighted_edges_from(sorted((min(a, b), max(a, b), min(weight, 8.0)) for a, b, weight in edges))
+    graph.add_weighted_edges_from(sorted((min(e.one, e.other), max(e.one, e.other), min(e.ratio, 8.0)) for e in edges))
     start = nx.circular_layout(graph)
-    place = nx.spring_layout(graph, pos=start, seed=seed, iterations=120, k=1.6 / math.sqrt(max(len(graph), 1)), weight="weight")
+    place = nx.spring_layout(graph, pos=start, seed=seed, iterations=120, k=2.2 / math.sqrt(max(len(graph), 1)), weight="weight")
     xs, ys = [p[0] for p in place.values()], [p[1] for p in place.values()]
     across, down = Scale(min(xs, default=0), max(xs, default=1)), Scale(min(ys, default=0), max(ys, default=1))
-    at = {team: (margin + across(x) * (width - 2 * margin), margin + down(y) * (height - 2 * margin)) for team, (x, y) in place.items()}
+    at = {team: (margin + across(x) * (width - 2 * margin), 22 + down(y) * (height - 64)) for team, (x, y) in place.items()}
     largest = max((people for _, people in nodes), default=1) or 1
-    heaviest = max((weight for *_, weight in edges), default=1) or 1
-    out = [f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(label)}">']
-    for a, b, weight in sorted(edges, key=lambda edge: edge[2]):
-        (x0, y0), (x1, y1) = at[a], at[b]
-        share = min(weight / heaviest, 1.0)
-        look = f'stroke-width="{0.8 + 4 * share:.2f}" opacity="{0.25 + 0.6 * share:.2f}"'
-        out.append(f'<path class="edge" {look} d="M{_n(x0)} {_n(y0)}L{_n(x1)} {_n(y1)}"/>')
+    heaviest = max((edge.ratio for edge in edges), default=1) or 1
+    out = [f'<svg class="team-net" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(label)}">']
+    for edge in sorted(edges, key=lambda edge: edge.ratio):
+        (x0, y0), (x1, y1) = at[edge.one], at[edge.other]
+        thickness = 0.8 + 4.2 * min(edge.ratio / heaviest, 1.0)
+        out.append(f'<path class="edge {edge.look}" stroke-width="{thickness:.2f}" d="M{_n(x0)} {_n(y0)}L{_n(x1)} {_n(y1)}"/>')
     for team, people in sorted(nodes, key=lambda node: -node[1]):
         x, y = at[team]
-        radius = 8 + 10 * math.sqrt(people / largest)
+        radius = 9 + 9 * math.sqrt(people / largest)
         out.append(f'<circle class="node" cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"/>')
-        out.append(f'<text class="number" data-axis="" x="{_n(x)}" y="{_n(y + 3.5)}" text-anchor="middle">{numbers[team]}</text>')
+        out.append(f'<text class="number" data-axis="" x="{_n(x)}" y="{_n(y + 4)}" text-anchor="middle">{numbers[team]}</text>')
+        name = team if len(team) <= _LONGEST else f"{team[: _LONGEST - 1]}\u2026"
+        out.append(f'<text class="name" data-name="" x="{_n(x)}" y="{_n(y + radius + 12)}" text-anchor="middle">{escape(name)}</text>')
     out.append("</svg>")
-    return Markup("".join(out))  # noqa: S704 - numbers of ours, the label escaped
+    return Markup("".join(out))  # noqa: S704 - numbers of ours, names and label escaped
+
+
+def flow(periods: Sequence[tuple[str, float | None, float | None]], scale: Scale, end: str, label: str) -> Markup:
+    """Bars up for what came, bars down for what went, a pair a period; a period without figures is left open.
+
+    Args:
+        periods: (name, what came, what went).
+        scale: Of both.
+        end: What the longest bar there could be stands for, in words.
+        label: What a screen reader says.
+    """
+    out = [f'<div class="flow" role="img" aria-label="{escape(label)}"><em data-axis="">{escape(end)}</em>']
+    for name, came, went in periods:
+        if came is None or went is None:
+            bars = '<i class="up none"></i><i class="down none"></i>'
+        else:
+            bars = f'<i class="up" style="--h:{scale(came):.3f}"></i><i class="down" style="--h:{scale(went):.3f}"></i>'
+        out.append(f'<span>{bars}<b data-axis="">{escape(name)}</b></span>')
+    out.append("</div>")
+    return Markup("".join(out))  # noqa: S704 - numbers of ours, texts escaped
 
 
 def matrix(

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -72,6 +73,12 @@ class Words:
         text = format_percent(_plain(share, digits + 2), format="#,##0" + ("." + "0" * digits if digits else "") + "%", locale=self.locale)
         return _signed(text if self.language == "en" else text.replace("%", "").strip() + NARROW + "%")
 
+    def unit(self, unit: str, value: float, number: str) -> str:
+        """A number with its unit, in the singular where the language wants it."""
+        plain = Decimal(str(int(value) if value == int(value) else value))
+        key = f"unit.{unit}_one" if self.locale.plural_form(plain) == "one" else f"unit.{unit}"
+        return str(self(key, n=number))
+
     def day(self, value: date) -> str:
         """A day, written out."""
         return _french_first(format_date(value, "d MMMM y", locale=self.locale), self.language).replace(" ", NO_BREAK)
@@ -81,8 +88,12 @@ class Words:
         return format_date(value, "LLLL y", locale=self.locale).replace(" ", NO_BREAK)
 
     def short_month(self, value: date) -> str:
-        """A month, in short."""
-        return format_date(value, "LLL y", locale=self.locale).replace(" ", NO_BREAK)
+        """A month, in short and without its year."""
+        return format_date(value, "LLL", locale=self.locale)
+
+    def short_day(self, value: date) -> str:
+        """A day, in short and without its year."""
+        return format_date(value, "d LLL", locale=self.locale).replace(" ", NO_BREAK)
 
 
 def _plain(value: float, digits: int) -> float:

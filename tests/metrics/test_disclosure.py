@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from metrics.disclosure import (
+    PART,
+    WHOLE,
     WITHHELD,
     DisclosureError,
     DisclosurePolicy,
@@ -21,6 +23,8 @@ from metrics.disclosure import (
     feasible_intervals,
     roles_of,
 )
+from metrics.disclosure._attack import bounds_of, cleared
+from metrics.disclosure._cells import AT_LEAST, AT_MOST, SUM, Cells
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,27 @@ def test_rounding_is_to_the_base_and_leaves_the_calendar_alone() -> None:
     )
     row = one(table, of).to_pylist()[0]
     assert row == {"team": "a", "person_count": 15, "day_count": 31, "observed_day_count": 29, "minutes": 12.3, "z": -1.24, WITHHELD: None}
+
+
+def test_whatever_it_is_called_a_count_of_people_or_contacts_is_rounded_and_a_share_of_the_busiest_is_coarse() -> None:
+    of = spec(
+        "x",
+        "team",
+        "team:text person_count:count side_a_number:count carriers_a_number:count contact_days:count top_one_a_ratio:ratio r:ratio",
+    )
+    table = pa.table(
+        {
+            "team": ["a"],
+            "person_count": [13],
+            "side_a_number": [3],
+            "carriers_a_number": [1],
+            "contact_days": [33],
+            "top_one_a_ratio": [0.848],
+            "r": [0.848],
+        }
+    )
+    row = one(table, of).to_pylist()[0]
+    assert list(row.values()) == ["a", 15, 5, 0, 35, 0.8, 0.85, None]
 
 
 @given(st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=20), st.integers(1, 100))
@@ -362,6 +387,13 @@ def test_what_shielded_last_month_goes_on_shielding() -> None:
     assert withheld(second.tables["metrics.cube"]) >= {"small", "a"}
 
 
+def test_a_zero_of_the_last_export_has_not_shown_a_few_of_this_one() -> None:
+    first = control({"metrics.team_x": teams(new=0, a=12, b=40)}, {"metrics.team_x": TEAM})
+    second = control({"metrics.team_x": teams(new=2, a=12, b=40)}, {"metrics.team_x": TEAM}, previous=first.tables)
+    assert withheld(second.tables["metrics.team_x"]) == {"new"}
+    assert second.already_shown_count == 0
+
+
 def test_what_cannot_be_protected_any_more_is_counted() -> None:
     shown = teams(total=55, small=3, a=12, b=40).append_column(WITHHELD, pa.nulls(4, pa.string()))
     outcome = control(
@@ -369,6 +401,82 @@ def test_what_cannot_be_protected_any_more_is_counted() -> None:
     )
     assert outcome.already_shown_count > 0
     assert "small" in withheld(outcome.tables["metrics.team_x"])
+
+
+def test_a_figure_withheld_in_one_table_is_emptied_in_every_other_that_repeats_it() -> None:
+    """The ties of two teams stand in a table guarded by the smaller side, and in one guarded by both sides together."""
+    columns = "team_a:text team_b:text person_count:count tie_count:count share_ratio:ratio"
+    narrow, wide = spec("narrow", "team_a team_b", columns), spec("wide", "team_a team_b", columns.replace("share", "other"))
+    rows = {"team_a": ["a", "a", "b"], "team_b": ["b", "c", "c"], "tie_count": [7, 30, 40]}
+    tables = {
+        "metrics.narrow": pa.table({**rows, "person_count": [3, 20, 20], "share_ratio": [0.1, 0.2, 0.3]}).select(
+            ["team_a", "team_b", "person_count", "tie_count", "share_ratio"]
+        ),
+        "metrics.wide": pa.table({**rows, "person_count": [10, 40, 40], "other_ratio": [0.4, 0.5, 0.6]}).select(
+            ["team_a", "team_b", "person_count", "tie_count", "other_ratio"]
+        ),
+    }
+    out = control(tables, {"metrics.narrow": narrow, "metrics.wide": wide}).tables
+    assert out["metrics.narrow"][WITHHELD].to_pylist() == [WHOLE, None, None]
+    assert out["metrics.wide"].to_pylist()[0] == {
+        "team_a": "a",
+        "team_b": "b",
+        "person_count": 10,
+        "tie_count": None,
+        "other_ratio": 0.4,
+        WITHHELD: PART,
+    }
+    assert out["metrics.wide"]["tie_count"].to_pylist()[1:] == [30, 40]
+
+
+def test_columns_of_one_name_that_disagree_are_two_figures() -> None:
+    one, other = (
+        spec("one", "team", "team:text person_count:count tie_count:count"),
+        spec("two", "team", "team:text n_person_count:count tie_count:count"),
+    )
+    tables = {
+        "metrics.one": pa.table({"team": ["a", "b", "c"], "person_count": [3, 20, 30], "tie_count": [7, 30, 40]}),
+        "metrics.two": pa.table({"team": ["a", "b", "c"], "n_person_count": [30, 20, 30], "tie_count": [70, 31, 44]}),
+    }
+    out = control(tables, {"metrics.one": one, "metrics.two": other}).tables
+    assert out["metrics.two"]["tie_count"].to_pylist() == [70, 30, 45]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([SUM, AT_MOST, AT_LEAST]),
+    st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_size=5),
+    st.booleans(),
+    st.integers(0, 6),
+    st.floats(0, 1),
+)
+def test_what_arithmetic_clears_linear_programming_clears_too(
+    kind: int, parts: list[tuple[int, bool]], is_total_hidden: bool, slack: int, at: float
+) -> None:
+    """A line by itself, beside another like it: whatever is taken as wide enough without the solver is so."""
+    values = [value for value, _ in parts]
+    total = {SUM: sum(values), AT_LEAST: sum(values) + slack, AT_MOST: round(max(values) + at * (sum(values) - max(values)))}[kind]
+    size = len(parts) + 1
+    hidden = np.array([*(flag and value > 0 for value, flag in parts), is_total_hidden and total > 0] * 2)
+    links = np.arange(2 * size).reshape(2, size)
+    cells = Cells(
+        keys=np.arange(2 * size, dtype=np.uint64),
+        values=np.array([*values, total] * 2, float),
+        row_cell=np.empty((0, 3), np.int64),
+        row=np.empty(0, np.int64),
+        parent=np.repeat(links[:, -1], size - 1),
+        child=links[:, :-1].ravel(),
+        kind=np.full(2 * (size - 1), kind),
+        line=np.repeat([0, 1], size - 1),
+    )
+    clear = cleared(cells, *bounds_of(cells, hidden), 4)
+    assert not clear[~hidden].any()
+    intervals = feasible_intervals(cells, hidden, np.flatnonzero(clear)) if hidden.any() else {}
+    assert all(interval.width >= 4 - 1e-6 for interval in intervals.values())
+    if kind != AT_MOST and hidden.any():
+        # and where the whole line is open, nothing that is wide is left to the solver
+        every = feasible_intervals(cells, hidden)
+        assert clear[hidden].all() == all(interval.width >= 4 - 1e-6 for interval in every.values())
 
 
 # -- escaping -----------------------------------------------------------------------------------------------------------

@@ -191,7 +191,8 @@ BY_CALENDAR = (
     "pair_panel", "pair_panel_balance", "pair_panel_media", "org_panel_reciprocity", "org_panel_churn", "org_panel_cross_team",
     "org_panel_structure", "person_panel_position", "team_pair_panel", "team_pair_contact", "team_pair_reliance", "medium_effort",
     "medium_multiplexity", "medium_persistence", "organisation_panel_tie", "person_contact_day", "observed_day", "observed_stretch",
-    "team_week_outcome", "policy_effect", "policy_event_study", "tie_embedding", "knowledge_reach", "newcomer_tie", "newcomer_integration", "window_tie",
+    "team_week_outcome", "policy_effect", "policy_event_study", "tie_embedding", "knowledge_reach", "newcomer_tie", "newcomer_integration",
+    "window_tie",
 )  # fmt: skip
 
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,3 +67,68 @@ def test_where_nothing_is_published_duckdb_says_which_file(tmp_path: Path, monke
     monkeypatch.setenv("PERDURE_HOME", str(tmp_path))
     with pytest.raises(Exception, match=r"analytics\.duckdb"):
         loaded(FOLDER / "01_first_look.py").run()  # type: ignore[attr-defined]
+
+
+# -- as apps: one process serves the folder ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def served(home: Path) -> Iterator[str]:
+    """`marimo run` on the folder of notebooks, on a free loopback port; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "marimo", "run", str(FOLDER), "--headless", "--no-token", "--host", "127.0.0.1", "--port", str(port)]
+    environment = {**os.environ, "PERDURE_HOME": str(home), "PYTHONPATH": str(FOLDER.parent)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            if process.poll() is not None:
+                pytest.fail(f"marimo ended: {process.stdout.read() if process.stdout else ''}")
+            try:
+                with urllib.request.urlopen(address, timeout=5):
+                    break
+            except (urllib.error.URLError, TimeoutError, ConnectionError):
+                time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def app_page(address: str, name: str) -> str:
+    with urllib.request.urlopen(f"{address}/?file={name}", timeout=60) as answer:  # noqa: S310 - our own loopback address
+        assert answer.status == 200
+        return str(answer.read().decode())
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_starts_as_an_app_and_answers(served: str, path: Path) -> None:
+    title = re.search(r'app_title="([^"]+)"', path.read_text(encoding="utf-8"))
+    assert title
+    assert f"<title>{title[1]}</title>" in app_page(served, path.name)
+
+
+def test_what_is_no_notebook_is_not_served(served: str) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        app_page(served, "nothing.py")
+
+
+@pytest.mark.full
+@pytest.mark.browser
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs_as_an_app_in_a_browser(served: str, path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium here: install the system's chromium")
+    heading = re.search(r"# ([^\\\n\"]+)", path.read_text(encoding="utf-8"))
+    assert heading
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        tab = browser.new_page()
+        tab.goto(f"{served}/?file={path.name}")
+        tab.locator("h1", has_text=heading[1]).first.wait_for(timeout=180_000)
+        assert tab.locator(".marimo-error").count() == 0
+        browser.close()

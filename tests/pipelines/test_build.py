@@ -77,8 +77,23 @@ def test_increments_give_the_tables_of_one_clean_build(seed: int) -> None:
 def test_small_chunks_give_the_same_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = contents(built_at_once(some_events()))
     monkeypatch.setattr(build_module, "CHUNK_INTERACTIONS", 7)
-    monkeypatch.setattr(build_module, "CHUNK_PAIR_DAYS", 50)
     assert contents(built_at_once(some_events())) == expected
+
+
+def test_small_batches_of_panels_give_the_same_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = tables(["org_panel_reciprocity", "org_panel_cross_team", "person_panel_position", "team_pair_panel"])
+    found = []
+    for size in (build_module.PANEL_ROWS, 20):
+        monkeypatch.setattr(build_module, "PANEL_ROWS", size)
+        warehouse = Warehouse(None)
+        warehouse.store(batch(some_events(), teams={number: "AB"[number % 2] for number in range(1, 13)}))
+        build(warehouse, Parameters(panels=("week", "month"), minimum_pairs=3), catalog=catalog)
+        # another build for a night's change, and one in which the whole time starts elsewhere
+        for key, day in ((900, "2024-02-10"), (901, "2023-11-05")):
+            warehouse.store(batch([event(day, 1, 2, interaction_key=key)]))
+            build(warehouse, Parameters(panels=("week", "month"), minimum_pairs=3), catalog=catalog)
+        found.append({name: warehouse.run(f"select * from {name} order by all") for name in catalog})
+    assert found[0] == found[1]
 
 
 def test_only_touched_days_and_panels_are_computed_again() -> None:

@@ -50,6 +50,8 @@ def test_a_header_fault_names_file_and_line(text: str, said: str) -> None:
         (HEAD + "-- rebuild: hourly\nselect 1 as n\n", "rebuild is one of"),
         (HEAD + "-- rebuild: panel\nselect 1 as n\n", "panel_kind"),
         (HEAD + "-- rebuild: day\nselect 1 as n\n", "column date"),
+        (HEAD + "-- partition: person\nselect 1 as n\n", "partition is one of thread, pair"),
+        (HEAD + "-- partition: pair\nselect 1 as n\n", "has the columns"),
         (HEAD + "selec 1 as n\n", "t.sql"),
         (HEAD + "select 1 as n; select 2 as n\n", "exactly one select"),
         (HEAD + "select * from metrics.nothing\n", "which is no table"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,6 +134,77 @@ def test_each_harm_is_found_with_its_fix_and_exit_code_2(
     assert (finding.name, fix in finding.fix) == (name, True), finding
     code, out, error = perdure("doctor")
     assert (code, "Traceback" in out + error) == (2, False)
+
+
+def shell(finding: Finding) -> None:
+    """Do what the fix says, word for word."""
+    (command,) = re.findall(r"`(.+?)`", finding.fix)
+    subprocess.run(["sh", "-c", command], check=True)
+
+
+def with_the_command(finding: Finding, perdure: Perdure) -> None:
+    """Run the `perdure` command that the fix names."""
+    (command,) = re.findall(r"`perdure (\w+)`", finding.fix)
+    assert perdure(command)[0] == 0
+
+
+def leave_leftovers(home: Home) -> None:
+    for name in ("analytics.duckdb.next", "warehouse.duckdb.compact"):
+        (home.path / name).touch(0o600)
+    (home.path / "warehouse.duckdb.tmp").mkdir(0o700)
+
+
+def leave_unbuilt(home: Home) -> None:
+    with open_warehouse(home, Settings()) as warehouse:
+        warehouse.remember("build", "unfinished")
+
+
+@pytest.mark.parametrize("harm, name", [(open_to_others, "permissions"), (leave_leftovers, "leftovers")])
+def test_the_shell_commands_that_are_advised_mend_it(home: Home, harm: Callable[[Home], None], name: str) -> None:
+    harm(home)
+    shell(found(home)[name])
+    assert found(home) == {}
+    assert home.warehouse.exists()
+
+
+@pytest.mark.parametrize("harm, name", [(broken_publication, "published file"), (leave_unbuilt, "build")])
+def test_the_perdure_commands_that_are_advised_mend_it(
+    home: Home, perdure: Perdure, harm: Callable[[Home], None], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("build", "publish"):
+        monkeypatch.setattr(f"pipelines.{place}.load_catalog", lambda: tables(["pair_panel"]))
+    harm(home)
+    with_the_command(found(home)[name], perdure)
+    assert found(home) == {}
+
+
+@pytest.mark.parametrize("name", ["warehouse.duckdb", "perdure.toml"])
+def test_what_is_restored_from_a_copy_is_sound_again(home: Home, sound: Path, name: str) -> None:
+    (broken_file if name == "warehouse.duckdb" else wrong_setting)(home)
+    assert {"warehouse", "settings"} & set(found(home))
+    if name == "warehouse.duckdb":
+        shutil.copy2(sound / name, home.path / name)
+    else:
+        home.settings_file.write_text("[measure]\ntime_zone = 'UTC'\n", encoding="utf-8")
+    assert found(home) == {}
+
+
+def test_a_key_that_is_restored_is_sound_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERDURE_KEY", "6b" * 32)
+    assert "restore that key" in found(home)["key"].fix
+    monkeypatch.delenv("PERDURE_KEY")
+    assert "restore the key" in found(home)["key"].fix
+    home.key_file.write_text("5a" * 32, encoding="ascii")
+    home.key_file.chmod(0o644)
+    assert set(found(home)) == {"permissions", "key"}
+    shell(found(home)["permissions"])
+    assert found(home) == {}
+
+
+def test_where_the_home_is_on_an_encrypted_disk_is_said(home: Home) -> None:
+    (finding,) = [finding for finding in examine(home) if finding.name == "encryption"]
+    assert finding.verdict == "ok"
+    assert "dm-crypt" in finding.detail or "encrypted disk" in finding.detail
 
 
 def test_a_full_disk_a_lost_key_and_a_silent_prefect(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,6 +183,38 @@ def test_after_forget_no_row_and_no_byte_names_the_person_and_everything_builds(
         assert reader.execute("select count(*) > 0 from core.person").fetchall() == [(True,)]
 
 
+def test_what_is_older_than_the_retention_period_is_gone_from_the_files_bytes(home: Home, tmp_path: Path) -> None:
+    settings, today = Settings(), datetime.now(UTC)
+    recent = [f"{today - timedelta(days=day):%Y-%m-%dT10:00},p1@firm.example,p{day % 4 + 2}@firm.example" for day in range(1, 30)]
+    (tmp_path / "recent.csv").write_text("\n".join(["at,sender,recipient", *recent]), encoding="utf-8")
+    sync.import_events(home, settings, tmp_path / "recent.csv")
+    night.build_stage(home, settings)
+    night.publish_stage(home, settings)
+    panels = "select * from metrics.pair_panel where panel_kind <> 'all' and panel_start < date '2025-01-01' order by all"
+    with open_warehouse(home, settings) as warehouse:
+        old, kept = (
+            [
+                key.to_bytes(8, "little", signed=True)
+                for (key,) in warehouse.run(f"select interaction_key from raw.interaction where occurred_at {test}")
+            ]
+            for test in ("< timestamp '2025-01-01'", ">= timestamp '2025-01-01'")
+        )
+        before = warehouse.run(panels)
+    assert len(before) > 50
+    assert all(key in home.warehouse.read_bytes() and key in home.published.read_bytes() for key in old), "the search would find them"
+    deleted = night.retention_stage(home, settings)
+    night.build_stage(home, settings)
+    night.publish_stage(home, settings)
+    assert (deleted["raw.interaction"], len(kept)) == (len(old), 29)
+    assert deleted["core.contact"] > 100
+    for path in home.path.rglob("*"):
+        held = path.read_bytes() if path.is_file() else b""
+        assert not any(key in held for key in old), path.name
+    assert all(key in home.warehouse.read_bytes() for key in kept)
+    with open_warehouse(home, settings) as warehouse:
+        assert warehouse.run(panels) == before, "panels stay"
+
+
 def test_what_lands_later_does_not_bring_the_person_back(home: Home, tmp_path: Path) -> None:
     settings = Settings()
     night.build_stage(home, settings)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+import duckdb
 import pytest
 from packaging.requirements import Requirement
 
@@ -117,6 +118,17 @@ def test_every_dependency_is_pinned_for_a_reproducible_installation() -> None:
     }
     wanted = {re.sub(r"[-_.]+", "-", Requirement(line).name).lower() for line in requires("perdure") or [] if "extra ==" not in line}
     assert wanted <= pinned
+
+
+def test_duckdb_still_cannot_write_encrypted_files_offline(tmp_path: Path) -> None:
+    """The day this fails, encryption of both files can be offered; README and doctor say today that it cannot."""
+    with duckdb.connect() as connection, pytest.raises(duckdb.Error, match="httpfs"):
+        connection.execute(f"attach '{tmp_path / 'sealed.duckdb'}' as sealed (encryption_key 'a key')")
+
+
+def test_what_is_installed_fits_together() -> None:
+    done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0 or "No module named pip" in done.stderr, done.stdout
 
 
 def test_known_vulnerabilities_are_looked_up_where_that_can_be_done() -> None:

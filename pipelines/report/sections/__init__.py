@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from pipelines.report.blocks import Section, Text
+from pipelines.report.blocks import Section
 from pipelines.report.cells import View
 from pipelines.report.sections.charter import charter
 from pipelines.report.sections.coverage import coverage
-from pipelines.report.sections.media import scorecard, survival
+from pipelines.report.sections.media import scorecard
 from pipelines.report.sections.method import method, questions
 from pipelines.report.sections.outside import outside
 from pipelines.report.sections.policy import policy
 from pipelines.report.sections.reciprocity import reciprocity
 from pipelines.report.sections.resilience import resilience
+from pipelines.report.sections.summary import summary
+from pipelines.report.sections.survival import survival
 from pipelines.report.sections.teams import teams
 
 __all__ = ["all_sections", "subtitle", "title"]
@@ -52,15 +54,4 @@ def all_sections(view: View) -> list[Section]:
         resilience(view),
         coverage(view),
     ]
-    return [_summary(view, body), *body, method(view), questions(view)]
-
-
-def _summary(view: View, body: list[Section]) -> Section:
-    """One paragraph: what changed and what it means."""
-    words = view.words
-    said = [section.headline for section in body if section.headline]
-    blocks = [Text(Markup(" ").join(said) if said else words("summary.nothing"), "lead")]
-    if not view.panels.previous:
-        blocks.append(Text(words("summary.no_previous"), "note"))
-    blocks.append(Text(words("summary.associations"), "note"))
-    return Section("summary", words("summary.title"), blocks)
+    return [summary(view, body), *body, method(view), questions(view)]

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from pipelines.report.blocks import Block, Section, Table, Text
 from pipelines.report.cells import Row, View
-from pipelines.report.sections.shared import heads, missing
+from pipelines.report.sections.shared import heads, line, missing
 
 STATUS: Final = "metrics.charter_status"
 STATES: Final = ("lost", "hanging_on_one", "thinning", "not_observed", "on_track")
@@ -29,8 +29,10 @@ def charter(view: View) -> Section:
         words("charter.caption"),
         heads(view, "charter", "name", "state", "met", "required", "before", "last", texts=("state",)),
         [
-            (
-                Markup('<span data-name="">{}</span>').format(declared.get(row["relationship_key"], row["relationship_key"])),
+            line(
+                view,
+                row,
+                _name(row, declared),
                 _state(view, row),
                 view.cell(row, "met_count", "count"),
                 view.cell(row, "required_count", "count"),
@@ -41,34 +43,38 @@ def charter(view: View) -> Section:
         ],
         words("charter.note"),
     )
-    headline = _headline(view, rows, declared)
-    blocks: list[Block] = [Text(headline, "lead"), table]
-    return Section("charter", words("charter.title"), blocks, words("charter.question"), headline)
+    said = _said(view, rows, declared)
+    blocks: list[Block] = [Text(Markup(" ").join(said), "lead"), table]
+    # what asks for attention comes first, and is what the opening paragraph says
+    return Section("charter", words("charter.title"), blocks, words("charter.question"), said[0])
+
+
+def _name(row: Row, declared: dict[str, str]) -> Markup:
+    return Markup('<span data-name="">{}</span>').format(declared.get(row["relationship_key"], row["relationship_key"]))
 
 
 def _state(view: View, row: Row) -> Markup:
-    if row.is_withheld:
-        return view.withheld()
     look = {"on_track": "good", "thinning": "weak", "hanging_on_one": "weak"}.get(row["status"], "bad")
     state = Markup('<span class="state {}">{}</span>').format(look, view.words.name("charter.state", row["status"]))
     why = f"charter.reason.{row['reason']}"
     return Markup("{}<br><span class=ci>{}</span>").format(state, view.words(why)) if view.words.has(why) else state
 
 
-def _headline(view: View, rows: list[Row], declared: dict[str, str]) -> Markup:
-    """Which declared relationships ask for attention."""
+def _said(view: View, rows: list[Row], declared: dict[str, str]) -> list[Markup]:
+    """Which declared relationships ask for attention, with what there is and what was asked for; then those that are on track."""
     words = view.words
     said = []
-    for state in STATES[:3]:
+    for state in (*STATES[:3], STATES[-1]):
         named = [
-            Markup('<span data-name="">{}</span>').format(declared.get(row["relationship_key"], row["relationship_key"]))
+            words(
+                "charter.counted",
+                name=_name(row, declared),
+                met=view.cell(row, "met_count", "count"),
+                required=view.cell(row, "required_count", "count"),
+            )
             for row in rows
-            if row["status"] == state
+            if row["status"] == state and not row.is_withheld
         ]
         if named:
             said.append(words(f"charter.said_{state}", names=words.listed(named)))
-    if said:
-        return Markup(" ").join(said)
-    if all(row["status"] == "on_track" for row in rows):
-        return words("charter.said_on_track")
-    return words("charter.said_unknown")
+    return said or [words("charter.said_unknown")]

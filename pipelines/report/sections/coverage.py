@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from pipelines.report.blocks import Block, Points, Section, Table, Text
 from pipelines.report.cells import Row, View
-from pipelines.report.charts import coverage_strip
+from pipelines.report.charts import Scale, coverage_strip
 from pipelines.report.sections.shared import heads, missing
 
 DAYS: Final = "core.coverage_day"
@@ -26,9 +26,11 @@ def coverage(view: View) -> Section:
         return missing(view, "coverage", DAYS)
     first, last = min(row["date"] for row in days), max(row["date"] for row in days)
     blocks: list[Block] = [Text(_stretches(view), "lead"), _strips(view, days, first, last)]
-    gaps = sorted(view.rows(GAPS), key=lambda row: -row["day_count"])
-    if gaps:
-        blocks.append(Points([_gap(view, row) for row in gaps[:MOST_GAPS]]))
+    together: dict[tuple[str, str, date, date], list[Row]] = {}
+    for row in sorted(view.rows(GAPS), key=lambda row: (-row["day_count"], row["date_from"])):
+        together.setdefault((row["source"], row["kind"], row["date_from"], row["date_to"]), []).append(row)
+    if together:
+        blocks.append(Points([_gap(view, rows) for rows in list(together.values())[:MOST_GAPS]]))
         blocks.append(Text(words("coverage.gaps_note"), "note"))
     else:
         blocks.append(Text(words("coverage.no_gaps")))
@@ -46,7 +48,7 @@ def _stretches(view: View) -> Markup:
             "coverage.stretch",
             start=view.cell(row, "date_from", "date"),
             end=view.cell(row, "date_to", "date"),
-            days=view.cell(row, "day_count", "count"),
+            days=view.cell(row, "day_count", "days"),
         )
         for row in stretches
     ]
@@ -74,22 +76,26 @@ def _strips(view: View, days: list[Row], first: date, last: date) -> Table:
         )
     return Table(
         words("coverage.caption"),
-        heads(view, "coverage", "medium", "strip", "start", "end", strips=("strip",)),
+        heads(view, "coverage", "medium", "strip", "start", "end", strips={"strip": (Scale(0, 1), "")}),
         lines,
         Markup('<span class="key">{}</span>').format(words("coverage.key")),
     )
 
 
-def _gap(view: View, row: Row) -> Markup:
+def _gap(view: View, rows: list[Row]) -> Markup:
+    """One silence, or one failure to collect, with all media that it took."""
     words = view.words
-    said = words(
+    row = rows[0]
+    media = []
+    for each in rows:
+        name = view.medium(each["medium"])
+        expected = each.number("expected_count")
+        media.append(name if expected is None else words("coverage.expected", medium=name, n=view.cell(each, "expected_count", "count")))
+    return words(
         f"coverage.gap_{row['kind']}",
-        medium=view.medium(row["medium"]),
+        media=words.listed(media),
         source=words.name("source", row["source"]),
         start=view.cell(row, "date_from", "date"),
         end=view.cell(row, "date_to", "date"),
-        days=view.cell(row, "day_count", "count"),
+        days=view.cell(row, "day_count", "days"),
     )
-    if row.number("expected_count") is None:
-        return said
-    return Markup("{} {}").format(said, words("coverage.expected", n=view.cell(row, "expected_count", "count")))

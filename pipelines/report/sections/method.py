@@ -33,7 +33,7 @@ def method(view: View) -> Section:
                 Text(Markup("<code>{}</code> {}").format(spec.full_name, _quoted(spec.description))),
                 *([Points([_quoted(caveat) for caveat in spec.caveats])] if spec.caveats else []),
                 Table(
-                    words("method.columns", table=spec.name),
+                    words("method.columns", table=Markup("<code>{}</code>").format(spec.name)),
                     heads(view, "method", "column", "unit", "meaning", texts=("unit", "meaning")),
                     [
                         (
@@ -65,6 +65,7 @@ def method(view: View) -> Section:
             )
         ),
         *([Text(words("method.language"), "note")] if words.language != "en" else []),
+        Text(words("method.paper"), "note paper"),
         *folded,
     ]
     if left_out:

@@ -9,13 +9,15 @@ from markupsafe import Markup
 
 from pipelines.report.blocks import Block, Figure, Heading, Section, Table, Text
 from pipelines.report.cells import Row, View
-from pipelines.report.charts import event_study, nice_scale, strip
-from pipelines.report.sections.shared import heads, missing, reason
+from pipelines.report.charts import Scale, event_study, nice_scale, strip
+from pipelines.report.sections.shared import heads, line, missing, reason
 
 EFFECT: Final = "metrics.policy_effect"
 STUDY: Final = "metrics.policy_event_study"
 ENDS: Final = ("effect", "effect_low", "effect_high")
 OUTCOMES: Final = ("meeting_hours", "tie_formation", "persistence", "cross_team")
+HEADLINE: Final = ("meeting_hours", "persistence")
+"""Of which outcomes the opening paragraph says that they did not change."""
 DOUBTFUL: Final = 0.05
 
 
@@ -36,13 +38,13 @@ def policy(view: View) -> Section:
         name = Markup('<span data-name="">{}</span>').format(starts[0]["name"])
         blocks.append(Heading(name))
         since = words.listed([view.cell(row, "starts_on", "date") for row in sorted(starts, key=lambda row: row["starts_on"])])
-        blocks.append(Text(words("policy.since", starts=since)))
+        is_for_all = any(row.get("method") == "interrupted" for row in mine)
+        blocks.append(Text(words("policy.since_for_all" if is_for_all else "policy.since", starts=since)))
         if not mine:
             blocks.append(Text(words("policy.no_rows"), "missing"))
             continue
-        sentence = _sentence(view, name, mine)
-        said.append(sentence)
-        blocks += [Text(sentence, "lead"), _effects(view, mine)]
+        said.append(_sentence(view, name, mine, HEADLINE))
+        blocks += [Text(_sentence(view, name, mine, OUTCOMES), "lead"), _effects(view, mine)]
         blocks += _studies(view, key)
     blocks.append(Text(words("policy.note"), "note"))
     return Section("policy", words("policy.title"), blocks, words("policy.question"), Markup(" ").join(said) if said else None)
@@ -53,22 +55,29 @@ def _averages(rows: Sequence[Row]) -> list[Row]:
     return sorted(found, key=lambda row: OUTCOMES.index(row["outcome"]) if row["outcome"] in OUTCOMES else len(OUTCOMES))
 
 
-def _sentence(view: View, name: Markup, rows: Sequence[Row]) -> Markup:
-    """What the policy did that chance does not explain, or that nothing can be told."""
+def _sentence(view: View, name: Markup, rows: Sequence[Row], unchanged: Sequence[str]) -> Markup:
+    """What the policy did that chance does not explain, or that nothing can be told; each with its interval.
+
+    Of outcomes that did not change, it names those in `unchanged`.
+    """
     words = view.words
-    changes = []
-    known = 0
+    changes, still = [], []
     for row in _averages(rows):
         low, high = row.number("effect_low"), row.number("effect_high")
         if low is None or high is None:
             continue
-        known += 1
-        if low > 0 or high < 0:
-            way = "rose" if low > 0 else "fell"
-            changes.append(words(f"policy.{way}", outcome=words.name("outcome", row["outcome"]), effect=view.interval(row, *ENDS)))
+        way = "rose" if low > 0 else "fell" if high < 0 else "still"
+        said = words(f"policy.{way}", outcome=words.name("outcome_within", row["outcome"]), effect=view.interval(row, *ENDS))
+        if way != "still":
+            changes.append(said)
+        elif row["outcome"] in unchanged or not still:
+            still.append(said)
+    n = next((view.cell(row, "person_count", "count") for row in rows if row.number("person_count") is not None), None)
+    if n is None or not (changes or still):
+        return words("policy.said_unknown", name=name)
     if changes:
-        return words("policy.said", name=name, changes=words.listed(changes))
-    return words("policy.said_nothing" if known else "policy.said_unknown", name=name)
+        return words("policy.said", name=name, changes=words.listed(changes), n=n)
+    return words("policy.said_nothing", name=name, still=words.listed(still), n=n)
 
 
 def _effects(view: View, rows: Sequence[Row]) -> Table:
@@ -78,7 +87,9 @@ def _effects(view: View, rows: Sequence[Row]) -> Table:
         values = [value for column in ENDS if (value := row.number(column)) is not None]
         doubt = row.number("pre_trend_p_ratio")
         lines.append(
-            (
+            line(
+                view,
+                row,
                 words.name("outcome", row["outcome"]),
                 view.cell(row, "baseline"),
                 strip(nice_scale(values), *(row.number(column) for column in ENDS)) if values else Markup(""),
@@ -90,7 +101,7 @@ def _effects(view: View, rows: Sequence[Row]) -> Table:
         )
     return Table(
         words("policy.caption"),
-        heads(view, "policy", "outcome", "baseline", "strip", "effect", "against", strips=("strip",), texts=("against",)),
+        heads(view, "policy", "outcome", "baseline", "strip", "effect", "against", strips={"strip": (Scale(0, 1), "")}, texts=("against",)),
         lines,
     )
 

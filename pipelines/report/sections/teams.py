@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from pipelines.report.blocks import Block, Figure, Heading, Points, Section, Table, Text
 from pipelines.report.cells import Row, View
-from pipelines.report.charts import matrix, network, nice_scale, strip
-from pipelines.report.sections.shared import change, heads, missing
+from pipelines.report.charts import Edge, matrix, network, nice_scale, strip
+from pipelines.report.sections.shared import change, heads, line, missing, not_shown, notes
 
 PAIRS: Final = "metrics.team_pair_panel"
 CROSS: Final = "metrics.org_panel_cross_team"
@@ -19,30 +19,33 @@ RATIO: Final = ("density_ratio", "density_ratio_low", "density_ratio_high")
 SHARE: Final = ("cross_team_share", "cross_team_share_low", "cross_team_share_high")
 MOST_TEAMS: Final = 20
 MOST_NAMED: Final = 3
+CLOSEST: Final = 2
+"""To how many of the teams that it is closest to a team is joined in the drawing."""
 
 
 def teams(view: View) -> Section:
-    """Whether ties cross teams, and between which teams they do."""
+    """Whether ties cross teams, between which teams they do, and which bridges hang on few."""
     words = view.words
     blocks: list[Block] = []
-    headline = _crossing(view, blocks)
+    _crossing(view, blocks)
     _media(view, blocks)
     rows = _rows(view)
+    named: list[Markup] = []
     if rows and view.has(PAIRS, *RATIO, "team_a_person_count", "team_b_person_count", "tie_count"):
-        _map(view, rows, blocks)
+        named = _map(view, rows, blocks)
     elif blocks:
         blocks += missing(view, "teams", PAIRS).blocks
     else:
         return missing(view, "teams", PAIRS)
-    _reliance(view, blocks)
-    return Section("teams", words("teams.title"), blocks, words("teams.question"), headline)
+    hanging = _reliance(view, blocks)
+    return Section("teams", words("teams.title"), blocks, words("teams.question"), hanging or (named[0] if named else None))
 
 
-def _crossing(view: View, blocks: list[Block]) -> Markup | None:
+def _crossing(view: View, blocks: list[Block]) -> None:
     """One sentence on all media together."""
     rows = view.now(CROSS, medium="any")
     if not rows or not view.has(CROSS, *SHARE, "cross_team_share_null", "tie_count"):
-        return None
+        return
     row, before = rows[0], view.before(CROSS, medium="any")
     if row.number(SHARE[0]) is None:
         said = view.words("teams.cross_unknown", why=view.cell(row, SHARE[0], "percent"))
@@ -55,7 +58,6 @@ def _crossing(view: View, blocks: list[Block]) -> Markup | None:
             change=change(view, row, before[0] if before else None, *SHARE),
         )
     blocks.append(Text(said, "lead"))
-    return said
 
 
 def _media(view: View, blocks: list[Block]) -> None:
@@ -64,14 +66,22 @@ def _media(view: View, blocks: list[Block]) -> None:
     if not rows or not view.has(CROSS, *SHARE, "cross_team_share_null", "tie_count", "ei_beyond_null"):
         return
     rows = sorted(rows, key=lambda row: (row["medium"] == "any", -(row.number("tie_count") or 0)))
-    values = [value for row in rows for column in (*SHARE, "cross_team_share_null") if (value := row.number(column)) is not None]
-    if not values:
+    known = [row for row in rows if row.number(SHARE[0]) is not None and row.number("cross_team_share_null") is not None]
+    if not known:
         return  # the sentence before has said why
-    scale = nice_scale(values or [0.0, 1.0])
+    left = not_shown(
+        view,
+        [row for row in rows if row not in known],
+        lambda row: view.medium(row["medium"]),
+        lambda row: row.get("reason") or "too_few",
+    )
+    scale = nice_scale(
+        [value for row in known for column in (*SHARE, "cross_team_share_null") if (value := row.number(column)) is not None]
+    )
     blocks.append(
         Table(
             view.words("teams.cross_caption", period=view.period(rows[0]["panel_start"])),
-            heads(view, "teams", "medium", "ties", "strip", "share", "null", "beyond", strips=("strip",)),
+            heads(view, "teams", "medium", "ties", "strip", "share", "null", "beyond", strips={"strip": (scale, "percent")}),
             [
                 (
                     view.medium(row["medium"]),
@@ -83,11 +93,12 @@ def _media(view: View, blocks: list[Block]) -> None:
                     view.cell(row, "cross_team_share_null", "percent"),
                     view.cell(row, "ei_beyond_null"),
                 )
-                for row in rows
+                for row in known
             ],
             view.words("teams.cross_note"),
         )
     )
+    blocks += notes(left)
 
 
 def _rows(view: View) -> list[Row]:
@@ -110,7 +121,8 @@ def _sizes(rows: Sequence[Row]) -> dict[str, tuple[float, Row, str]]:
     return found
 
 
-def _map(view: View, rows: Sequence[Row], blocks: list[Block]) -> None:
+def _map(view: View, rows: Sequence[Row], blocks: list[Block]) -> list[Markup]:
+    """The matrix and the drawing; returns the sentences about pairs that stand out."""
     words = view.words
     sizes = _sizes(rows)
     unknown = {row[side] for row in rows for side in ("team_a", "team_b")} - sizes.keys()
@@ -130,18 +142,13 @@ def _map(view: View, rows: Sequence[Row], blocks: list[Block]) -> None:
         blocks.append(Points(named))
     twin = _twin(view, inside, numbers)
     body = Markup("{}{}").format(matrix(order, pairs, withheld, str(words("teams.matrix_alt"))), _key(view))
-    blocks.append(Figure(body, words("teams.matrix_caption", period=period), twin))
-    edges = [
-        (row["team_a"], row["team_b"], row.number(RATIO[0]) or 0.0)
-        for row in inside
-        if row["team_a"] != row["team_b"] and (row.number(RATIO[1]) or 0.0) > 1
-    ]
+    note = notes([words("left_out.hatched", n=view.setting(view.release.policy.minimum_group_size))]) if withheld else []
+    blocks += [Figure(body, words("teams.matrix_caption", period=period), twin), *note]
     nodes = [(team, sizes[team][0]) for team in order if team in sizes]
-    known = {team for team, _ in nodes}
-    edges = [edge for edge in edges if edge[0] in known and edge[1] in known]
+    edges = _edges(inside, {team for team, _ in nodes})
     if not edges:
         blocks.append(Text(words("teams.no_edges")))
-        return
+        return named
     drawn = Markup('<div class="network">{}</div><ul class="legend">{}</ul>').format(
         network(nodes, edges, numbers, str(words("teams.network_alt"))),
         Markup("").join(
@@ -152,6 +159,28 @@ def _map(view: View, rows: Sequence[Row], blocks: list[Block]) -> None:
         ),
     )
     blocks.append(Figure(drawn, words("teams.network_caption", period=period), twin))
+    return named
+
+
+def _edges(rows: Sequence[Row], teams: set[str]) -> list[Edge]:
+    """Between each team and the few it is closest to, and wherever ties are clearly more than chance would give."""
+    between = [
+        row
+        for row in rows
+        if row["team_a"] != row["team_b"] and {row["team_a"], row["team_b"]} <= teams and (row.number(RATIO[0]) or 0.0) > 0
+    ]
+    between.sort(key=lambda row: -(row.number(RATIO[0]) or 0.0))
+    taken: dict[str, int] = {}
+    edges = []
+    for row in between:
+        low, high = row.number(RATIO[1]), row.number(RATIO[2])
+        look = "more" if low is not None and low > 1 else "less" if high is not None and high < 1 else "even"
+        if look != "more" and min(taken.get(row[side], 0) for side in ("team_a", "team_b")) >= CLOSEST:
+            continue
+        edges.append(Edge(row["team_a"], row["team_b"], row.number(RATIO[0]) or 0.0, look))
+        for side in ("team_a", "team_b"):
+            taken[row[side]] = taken.get(row[side], 0) + 1
+    return edges
 
 
 def _pair(row: Row) -> tuple[str, str]:
@@ -192,7 +221,9 @@ def _twin(view: View, rows: Sequence[Row], numbers: Mapping[str, int]) -> Table:
         view.words("teams.twin"),
         heads(view, "teams", "pair", "ties", "expected", "ratio", "mutual"),
         [
-            (
+            line(
+                view,
+                row,
                 _name(row["team_a"])
                 if row["team_a"] == row["team_b"]
                 else Markup("{} &ndash; {}").format(_name(row["team_a"]), _name(row["team_b"])),
@@ -213,29 +244,27 @@ def _key(view: View) -> Markup:
     )
 
 
-def _reliance(view: View, blocks: list[Block]) -> None:
-    """Pairs of teams whose contact hangs on one or two people."""
+def _reliance(view: View, blocks: list[Block]) -> Markup | None:
+    """Pairs of teams whose contact hangs on one or two people; the first of them is what the opening paragraph says."""
     words = view.words
-    if not view.has(RELIANCE, "is_hanging_on_one", "contact_days", "person_count"):
-        return
+    if not view.has(RELIANCE, "is_hanging_on_one", "is_hanging_on_two", "contact_days", "person_count"):
+        return None
     rows = view.now(RELIANCE) or view.rows(RELIANCE, panel_kind="all")
-    hanging = [row for row in rows if row.get("is_hanging_on_one")][: 2 * MOST_NAMED]
+    hanging = [row for row in rows if row.get("is_hanging_on_two")]
+    hanging.sort(key=lambda row: (not row.get("is_hanging_on_one"), -(row.number("contact_days") or 0.0)))
     blocks.append(Heading(words("teams.reliance_title")))
     if not hanging:
         blocks.append(Text(words("teams.reliance_none")))
-        return
-    blocks.append(
-        Points(
-            [
-                words(
-                    "teams.reliance_said",
-                    a=_name(row["team_a"]),
-                    b=_name(row["team_b"]),
-                    people=view.cell(row, "person_count", "count"),
-                    days=view.cell(row, "contact_days", "count"),
-                )
-                for row in hanging
-            ]
+        return None
+    said = [
+        words(
+            "teams.reliance_one" if row.get("is_hanging_on_one") else "teams.reliance_two",
+            a=_name(row["team_a"]),
+            b=_name(row["team_b"]),
+            people=view.cell(row, "person_count", "count"),
+            days=view.cell(row, "contact_days", "count"),
         )
-    )
-    blocks.append(Text(words("teams.reliance_note"), "note"))
+        for row in hanging[: 2 * MOST_NAMED]
+    ]
+    blocks += [Points(said), Text(words("teams.reliance_note"), "note")]
+    return said[0]

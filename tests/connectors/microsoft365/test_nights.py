@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from graph_world import CANARY, UNTIL, Landed, P, account, chat_message, event, mail
 
-from connectors.microsoft365 import check, fetch, pump
+from connectors.microsoft365 import SCOPES, check, fetch, pump
 from pipelines.warehouse import Warehouse
 
 NAMES = [f"u{number}" for number in range(4)]
@@ -243,6 +243,13 @@ async def test_check_names_what_works_and_what_is_missing(world, settings):
     assert "OnlineMeetings.Read.All" not in found
     assert "OnlineMeetings.Read.All" in {entry.scope for entry in await check(settings(attendance_reports=True))}
     assert len(world.requests) < 40
+
+
+async def test_check_proves_every_permission_that_is_ever_asked_for(world, settings):
+    found = [entry.scope for entry in await check(settings(attendance_reports=True, leave_dates=True))]
+    assert sorted(found) == sorted(SCOPES)
+    plain = {entry.scope for entry in await check(settings(mail=False, calendar=False, chats=False, channels=False, calls=False))}
+    assert plain == {"User.Read.All", "GroupMember.Read.All", "Place.Read.All", "MailboxSettings.Read"}
 
 
 async def test_check_stops_where_the_directory_is_closed(world, settings):

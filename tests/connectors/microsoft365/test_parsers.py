@@ -12,15 +12,16 @@ from graph_world import P, account, chat_message, event, mail
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from connectors.columns import Interactions, to_microseconds
 from connectors.microsoft365.calendar import CalendarParser, join_key
 from connectors.microsoft365.calls import Attendance, CallRecord, add_call, parse_record, take_participants, take_sessions
-from connectors.microsoft365.columns import Interactions, parse_time, to_microseconds
 from connectors.microsoft365.directory import parse_user, place_row
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.mail import MailParser
 from connectors.microsoft365.people import Member, People, guest_address
 from connectors.microsoft365.registry import Registry
 from connectors.microsoft365.teams import TeamsParser, chat_ids, one_on_one, parse_chat
+from connectors.microsoft365.times import parse_time
 from connectors.records import SCHEMAS
 from connectors.state import MemoryState
 
@@ -111,7 +112,7 @@ CHAT = {
 
 
 def fits(rows: Interactions) -> None:
-    table = rows.table()
+    table = rows.table("microsoft365")
     table.validate(full=True)
     assert table.schema == SCHEMAS["interaction"]
 
@@ -305,7 +306,7 @@ def test_parsing_costs_little():
         started = time.process_time()
         rows = Interactions()
         MailParser(people, Faults(P, "mail")).sent(orjson.loads(page)["value"], rows, account("anna"))
-        rows.table()
+        rows.table("microsoft365")
         costs.append((time.process_time() - started) / 1000)
     # the least of several: the others also measure who else is on the machine
     assert min(costs) < 0.0001

@@ -153,6 +153,15 @@ def test_cross_team_share_is_as_planted(large: Organisation) -> None:
     assert all(0.2 < value < 0.4 for value in alive), "ties across teams fade faster, so fewer are alive than are begun"
 
 
+def test_small_teams_do_not_push_ties_across_teams() -> None:
+    # where all of a small team know each other, the tie is begun in another team, not lost: lost, ties across teams would be too many
+    crossing = []
+    for seed in range(4):
+        ties = make(World(people=120, days=300, seed=seed, policy_day=None)).ties
+        crossing.append(ties.is_cross_team[(ties.birth >= 0) & ~ties.is_external].mean())
+    assert np.mean(crossing) == pytest.approx(0.4, abs=0.018)
+
+
 def test_ties_are_as_many_at_the_end_as_at_the_start(large: Organisation) -> None:
     birth = np.array([tie.birth for tie in large.truth.ties])
     end = np.array([tie.end if tie.end is not None else np.inf for tie in large.truth.ties])
@@ -244,6 +253,9 @@ def test_a_staggered_policy_begins_at_different_days_and_never_for_some() -> Non
     assert sorted(organisation.truth.policy["teams"]) == sorted(starts)
     named = [team for policy in organisation.settings()["policies"] for team in policy["teams"]]
     assert sorted(named) == sorted(starts)
+    assert {policy["key"] for policy in organisation.settings()["policies"]} == {"meeting_free_friday"}, (
+        "one policy that begins at several times"
+    )
 
 
 def test_noise_is_small_and_between_people_without_a_tie(year: Organisation) -> None:

@@ -235,3 +235,15 @@ async def slack(make_user: Callable[..., dict[str, Any]]) -> AsyncIterator[FakeS
     fake.url = str(server.make_url("/api/"))
     yield fake
     await server.close()
+
+
+@pytest.fixture
+def fake_slack(make_user: Callable[..., dict[str, Any]]) -> Callable[[], FakeSlack]:
+    """Make workspaces without a server, for tests that ask them directly."""
+
+    def made() -> FakeSlack:
+        fake = FakeSlack()
+        fake.users = [make_user(name) for name in ("U1", "U2", "U3")]
+        return fake
+
+    return made

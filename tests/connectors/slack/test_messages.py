@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.columns import PARTICIPANT_LIMIT, records
 from connectors.pseudonyms import Pseudonymiser
 from connectors.slack import spaces
-from connectors.slack.columns import records
-from connectors.slack.messages import PARTICIPANT_LIMIT, MessageParser, format_ts, parse_ts
+from connectors.slack.messages import MessageParser, format_ts, parse_ts
 from connectors.slack.people import People
 
 TEAM = "T0HOME"
@@ -42,7 +42,7 @@ def parse(message: Any, where: spaces.Conversation | None = None, by: MessagePar
     reason = by.add(message, where or conversation())
     assert reason is None, reason
     columns, _ = by.take()
-    (row,) = columns.table().to_pylist()
+    (row,) = columns.table("slack").to_pylist()
     return row
 
 
@@ -352,7 +352,7 @@ def test_no_nonsense_raises_and_no_good_record_is_dropped(said_and_done: list[tu
     by = parser(usergroups={"S1": ("U2",)})
     by.parse([value for _, value in said_and_done], conversation("slack_group_dm", ("U1", "U2")), "file")
     columns, quarantine = by.take()
-    table = columns.table()
+    table = columns.table("slack")
     table.validate(full=True)
     assert table.num_rows + len(quarantine) == len(said_and_done)
     good = {key(value["ts"]) for is_good, value in said_and_done if is_good}
@@ -361,7 +361,7 @@ def test_no_nonsense_raises_and_no_good_record_is_dropped(said_and_done: list[tu
     named = {person for row in table.column("participants").to_pylist() for person in (p["account_key"] for p in row)}
     named |= {sender for sender in table.column("sender_key").to_pylist() if sender is not None}
     assert named <= {row["account_key"] for row in accounts}
-    records(quarantine=quarantine, account=accounts)
+    records("slack", quarantine=quarantine, account=accounts)
 
 
 @settings(max_examples=100, deadline=None)
@@ -369,7 +369,7 @@ def test_no_nonsense_raises_and_no_good_record_is_dropped(said_and_done: list[tu
 def test_no_nonsense_in_a_directory_raises(values: list[Any]) -> None:
     crowd = People(PSEUDONYMS, TEAM, own_domains=["example.com"])
     rows, _ = crowd.listed([*values, {"id": "U1", "profile": values, "enterprise_user": {"teams": values, "id": values}}])
-    records(account=rows)
+    records("slack", account=rows)
     for value in values:
         if isinstance(value, dict):
             spaces.parse({"id": "C1", **value}, PSEUDONYMS, TEAM)

@@ -148,6 +148,52 @@ def test_too_few_ends_say_nothing() -> None:
     assert medium_hazard(spells.slice(0, 0), embedding, Parameters()).empty
 
 
+def with_rare(spells: pa.Table, count: int, ended: int) -> pa.Table:
+    """The same ties, the first `count` of them by a third medium, of which `ended` end, and the others are still alive at the last age."""
+    frame = spells.to_pandas()
+    frame.loc[: count - 1, "origin_medium"] = "teams_chat"
+    frame.loc[: count - 1, "start_media"] = pd.Series([["teams_chat"]] * count)
+    frame.loc[: count - 1, "is_ended"] = np.arange(count) < ended
+    frame.loc[ended : count - 1, "exit_age_days"] = frame["exit_age_days"].max()
+    return pa.Table.from_pandas(frame, schema=spells.schema, preserve_index=False)
+
+
+def test_a_rare_medium_is_not_what_others_are_compared_with() -> None:
+    # thirteen ties that hardly end: in the reference, they would make every other medium look worse
+    spells, embedding = tables(3, 0.0, count=300)
+    mixed, clean = with_rare(spells, 13, 3), with_rare(spells, 13, 3).slice(13)
+    rows = medium_hazard(mixed, embedding, Parameters()).set_index(["model", "term"])
+    alone = medium_hazard(clean, embedding, Parameters()).set_index(["model", "term"])
+    assert rows.loc[("origin_medium", "teams_chat"), "reason"] == "too_few"
+    media = [("origin_medium", name) for name in ("email", "slack_dm")]
+    told = [medium for medium in media if rows.loc[medium, "reason"] is None]
+    assert len(told) == 1
+    for name in ("hazard_ratio", "unadjusted_ratio"):
+        assert rows.loc[told[0], name] == pytest.approx(alone.loc[told[0], name], rel=0.02)
+
+
+def test_whether_a_medium_is_told_of_hangs_on_its_ties_and_not_on_how_they_fared() -> None:
+    spells, embedding = tables(4, 0.0)
+    for ended in (4, 20, 40):
+        rows = medium_hazard(with_rare(spells, 40, ended), embedding, Parameters()).set_index(["model", "term"])
+        assert rows.loc[("origin_medium", "teams_chat"), "reason"] is None
+        assert rows.loc[("origin_medium", "teams_chat"), "term_ended_count"] == ended
+    # without any end there is no ratio, whatever was to be expected
+    rows = medium_hazard(with_rare(spells, 40, 0), embedding, Parameters()).set_index(["model", "term"])
+    assert rows.loc[("origin_medium", "teams_chat"), "reason"] == "too_few"
+
+
+def test_media_that_share_all_ties_with_rare_ones_keep_their_ratio() -> None:
+    # every tie uses mail or one or two rare media: the column of the rare ones says nothing that mail does not
+    spells, embedding = tables(5, 0.0, count=300)
+    rare = [["call", "teams_chat"], ["meeting_online"], ["meeting_hybrid"]]
+    media = [rare[number % 3] if number < 30 else ["email"] for number in range(300)]
+    spells = spells.set_column(spells.column_names.index("start_media"), "start_media", pa.array(media))
+    rows = medium_hazard(spells, embedding, Parameters()).set_index(["model", "term"])
+    assert set(rows.loc["media_used"].loc[["call", "teams_chat", "meeting_online", "meeting_hybrid"], "reason"]) == {"too_few"}
+    assert rows.loc[("media_used", "email"), "reason"] is None
+
+
 def test_order_of_rows_changes_nothing() -> None:
     spells, embedding = tables(2, 0.4)
     random = np.random.default_rng(0)

@@ -49,6 +49,30 @@ def test_counts_people_pairs_and_ties_on_both_sides(world: Warehouse) -> None:
     assert row(world, 2, counts) == ("client", 1, 1, 1, 2, 1)
 
 
+def test_kinds_and_all_together_have_rows_of_their_own() -> None:
+    declared = Declarations(
+        organisations=[*DECLARED.organisations, ("bolt", "Bolt", "client"), ("mill", "Mill", "supplier")],
+        domains=[*DECLARED.domains, (300, "bolt"), (400, "mill")],
+    )
+    people = [*PEOPLE, person(21, domain_key=300), person(31, domain_key=400)]
+    pairs = [(1, 11), (2, 11), (1, 21), (3, 31)]
+    rows = [event(f"2024-01-{day:02}", one, other) for day in (5, 6, 7) for one, other in pairs]
+    world = built(rows, people=people, declarations=declared, only=("organisation_panel_tie",), as_of=date(2024, 1, 31))
+    found = world.run(
+        "select external_kind, external_organisation, internal_person_count, external_person_count, tie_count, top_internal_share "
+        "from metrics.organisation_panel_tie where panel_kind = 'month' order by all"
+    )
+    assert [tuple(line) for line in found] == [
+        # person 1 deals with two clients and is counted once
+        ("any", "any", 3, 3, 4, 0.5),
+        ("client", "acme", 2, 1, 2, 0.5),
+        ("client", "any", 2, 2, 3, pytest.approx(2 / 3)),
+        ("client", "bolt", 1, 1, 1, 1.0),
+        ("supplier", "any", 1, 1, 1, 1.0),
+        ("supplier", "mill", 1, 1, 1, 1.0),
+    ]
+
+
 def test_mutual_share_leaves_out_ties_of_meetings(world: Warehouse) -> None:
     # of three ties, one only met: 1 of 2 is mutual; Wilson's interval of 1 in 2 is .0945 to .9055
     share, low, high = row(world, 1, "mutual_share, mutual_share_low, mutual_share_high")

@@ -7,14 +7,17 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from narrow import built_only
 from scipy import stats
 from worlds import batch, event, person
 
 from connectors.records import Batch, table
+from metrics.parameters import Parameters
 from metrics.resilience.newcomer_integration import mean_interval, median_interval
-from metrics.resilience.team_pair_reliance import chance_share, concentration
+from metrics.resilience.team_pair_reliance import chance_share, concentration, team_pair_reliance
 from pipelines.warehouse import Warehouse
 
 LAST = datetime(2025, 9, 28, 12, tzinfo=UTC)
@@ -127,15 +130,28 @@ def test_concentration_by_hand() -> None:
 def test_chance_share_of_one_pair_is_all_and_of_many_small_ones_the_degree() -> None:
     group, days = np.zeros(1, dtype=np.int64), np.array([5.0])
     share, size = chance_share(
-        group, days, np.zeros(1, dtype=np.int64), np.zeros(3, dtype=np.int64), np.ones(3), 5, np.random.default_rng(1)
+        group, days, np.zeros(1, dtype=np.int64), np.zeros(3, dtype=np.int64), np.ones(3), 5, lambda: np.random.default_rng(1).random(1)
     )
     assert (share.tolist(), size.tolist()) == ([1.0], [3])
-    many = 20_000
+    many, chance = 20_000, np.random.default_rng(1)
     share, _ = chance_share(
         np.zeros(many, dtype=np.int64), np.ones(many), np.ones(many, dtype=np.int64), np.array([0, 1, 1]), np.array([9.0, 3, 1]), 3,
-        np.random.default_rng(1),
+        lambda: chance.random(many),
     )  # fmt: skip
     assert share[0] == pytest.approx(0.75, abs=0.01)
+
+
+def test_a_panels_null_does_not_depend_on_which_panels_are_computed_with_it() -> None:
+    chance = np.random.default_rng(4)
+    rows = [
+        {"panel_kind": "month", "panel_start": date(2024, month, 1), "team_a": "A", "team_b": "B", "side_a_key": a, "side_b_key": 100 + b,
+         "contact_days": int(chance.integers(1, 9)), "is_tie": True, "side_a_degree": 2 + a % 3, "side_b_degree": 1 + b % 4}
+        for month in (1, 2, 3) for a in range(8) for b in range(6)
+    ]  # fmt: skip
+    whole = team_pair_reliance(pa.Table.from_pylist(rows), Parameters())
+    alone = team_pair_reliance(pa.Table.from_pylist([row for row in rows if row["panel_start"] == date(2024, 3, 1)]), Parameters())
+    both = [frame[frame["panel_start"] == date(2024, 3, 1)].reset_index(drop=True) for frame in (whole, alone)]
+    pd.testing.assert_frame_equal(*both)
 
 
 def test_intervals_of_mean_and_median() -> None:

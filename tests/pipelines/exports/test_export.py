@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from datetime import date, datetime
 from pathlib import Path
 
@@ -199,6 +201,42 @@ def test_an_export_that_fails_leaves_the_one_before(published: Path, tmp_path: P
         export(published, target)
     assert (before.folder / "datapackage.json").read_bytes() == kept
     assert sorted(path.name for path in target.iterdir()) == ["2026-06-30", "latest"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+import pipelines.exports as exports
+
+left = int(sys.argv[3])
+def dies(function):
+    def step(*arguments, **options):
+        global left
+        if left == 0:
+            os._exit(9)
+        left -= 1
+        return function(*arguments, **options)
+    return step
+for name in ("rename", "replace"):
+    setattr(Path, name, dies(getattr(Path, name)))
+exports._write = dies(exports._write)
+exports.write_datapackage = dies(exports.write_datapackage)
+exports.export(Path(sys.argv[1]), Path(sys.argv[2]), languages=("en",))
+"""
+
+
+@pytest.mark.parametrize("step", range(7))
+def test_an_export_killed_at_any_step_leaves_a_whole_one_and_the_next_tidies_up(published: Path, tmp_path: Path, step: int) -> None:
+    target = tmp_path / "exports"
+    export(published, target, languages=("en",))
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(published), str(target), str(step)], capture_output=True, text=True)
+    assert killed.returncode == 9, killed.stderr
+    latest = last_export(target)
+    assert latest is not None
+    assert Package(str(latest / "datapackage.json")).validate().valid
+    export(published, target, languages=("en",))
+    assert sorted(path.name for path in target.iterdir()) == ["2026-06-30", "latest"]
+    assert (target / "latest").readlink() == Path("2026-06-30")
 
 
 def test_what_the_last_export_withheld_of_a_month_stays_withheld(tmp_path: Path) -> None:

@@ -16,14 +16,12 @@ import pytest
 from releases import HOSTILE, published_file, spec
 
 from connectors.errors import UserError
-from metrics.disclosure import WITHHELD, DisclosurePolicy
+from metrics.disclosure import WHOLE, WITHHELD, DisclosurePolicy
 from pipelines.exports import export
 from pipelines.exports.release import Release
-from pipelines.report import pdf, render, render_release
+from pipelines.report import LANGUAGES, pdf, render, render_release
+from pipelines.report.language import Words, catalogue
 
-VOID = {"meta", "link", "br", "i"}
-FIXED = re.compile(r"\b(30|90|180|365|100)\b")
-"""Numbers that are part of a text of the catalogue, such as 90 days."""
 NOT_FIGURES = ("data-axis", "data-setting", "data-definition", "data-name")
 ORDER = [
     "summary",
@@ -92,13 +90,13 @@ def page(request: pytest.FixtureRequest, allowed: Release) -> tuple[str, Page]:
     return request.param, taken_apart(render_release(allowed, language=request.param))
 
 
-def number_of(text: str, language: str) -> float:
-    """The first number of a text, read as the language writes it."""
+def number_of(text: str, language: str) -> tuple[float, int]:
+    """The first number of a text, read as the language writes it, and how many decimals it has."""
     plain = text.replace("\u202f", "").replace("\u00a0", "").replace("\u2212", "-")
     plain = plain.replace(",", ".") if language == "fr" else plain.replace(",", "")
-    found = re.search(r"-?\d+(\.\d+)?", plain)
+    found = re.search(r"-?\d+(?:\.(\d+))?", plain)
     assert found, text
-    return float(found.group())
+    return float(found.group()), len(found.group(1) or "")
 
 
 def cells(release: Release) -> dict[tuple[str, str], dict[str, Any]]:
@@ -112,33 +110,93 @@ def cells(release: Release) -> dict[tuple[str, str], dict[str, Any]]:
     return found
 
 
-def test_every_figure_is_a_cell_and_reads_as_it(page: tuple[str, Page], allowed: Release) -> None:
-    language, parsed = page
-    rows = cells(allowed)
-    checked = 0
-    for piece in parsed.texts:
+def fixed(language: str) -> list[str]:
+    """What the catalogue itself says with digits, such as "90 days"."""
+    pieces = [piece for text in catalogue(language).values() for piece in re.split(r"<[^>]*>|\{\w+\}", text)]
+    return sorted({piece.strip() for piece in pieces if re.search(r"\d", piece)}, key=len, reverse=True)
+
+
+def misread(piece: Text, owner: dict[str, str], row: dict[str, Any], language: str) -> bool:
+    """Whether a marked figure says anything else than its cell does."""
+    value = row[owner["data-column"]]
+    style = owner["data-style"]
+    if row[WITHHELD] == WHOLE or value is None:
+        return True
+    if owner["value"] != str(value.isoformat() if hasattr(value, "isoformat") else value):
+        return True
+    if style == "date":
+        return piece.text != Words(language).day(value)
+    if style == "text":
+        return piece.text != str(value)
+    shown, decimals = number_of(piece.text, language)
+    scale = 100 if "percent" in style else 1
+    # half of the last digit that is shown, and nothing more
+    return abs(shown - value * scale) > 0.5 * 10**-decimals + 1e-9
+
+
+def unfounded(text: str, language: str, release: Release) -> tuple[list[str], int]:
+    """Every number of a page that is no cell of a released table, or is not what the cell says; and how many are."""
+    rows, said = cells(release), fixed(language)
+    wrong, checked = [], 0
+    for piece in taken_apart(text).texts:
         if not re.search(r"\d", piece.text):
             continue
         tags = [tag for tag, _ in piece.around]
         attributes = {name for _, attributes in piece.around for name in attributes}
-        if "style" in tags or "title" in tags or "time" in tags or "nav" in tags or attributes & set(NOT_FIGURES):
+        if {"style", "title", "time", "nav", "code"} & set(tags) or attributes & set(NOT_FIGURES):
             continue
         owner = next((attributes for tag, attributes in reversed(piece.around) if tag == "data"), None)
         if owner is None:
-            assert "code" in tags or FIXED.search(piece.text), piece.text
+            rest = piece.text
+            for each in said:
+                rest = rest.replace(each, "")
+            wrong += [piece.text] if re.search(r"\d", rest) else []
             continue
-        row = rows[owner["data-table"], json.dumps(json.loads(owner["data-key"]), sort_keys=True)]
-        value = row[owner["data-column"]]
-        assert row[WITHHELD] is None
-        assert owner["value"] == str(value.isoformat() if hasattr(value, "isoformat") else value)
-        style = owner["data-style"]
-        if style in {"date", "text"}:
-            continue
-        shown = number_of(piece.text, language) / (100 if "percent" in style else 1)
-        tolerance = {"count": 1e-9, "percent": 0.00501, "bare_percent": 0.00501}.get(style, max(0.0051, abs(value) * 0.051))
-        assert abs(shown - value) <= tolerance, (piece.text, value, style)
+        row = rows.get((owner["data-table"], json.dumps(json.loads(owner["data-key"]), sort_keys=True)))
+        wrong += [piece.text] if row is None or misread(piece, owner, row, language) else []
         checked += 1
-    assert checked > 150
+    return wrong, checked
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_figure_is_a_cell_and_reads_as_it(allowed: Release, language: str) -> None:
+    wrong, checked = unfounded(render_release(allowed, language=language), language, allowed)
+    assert wrong == []
+    assert checked > 300
+
+
+FIGURE = re.compile(r'(<data [^>]*data-style="(\w+)">)([^<]*)(</data>)')
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_figure_that_is_altered_is_found(allowed: Release, language: str) -> None:
+    """The test above cannot pass by accident: whatever figure is changed, in whatever way, it is found."""
+    text = render_release(allowed, language=language)
+    figures = list(FIGURE.finditer(text))
+    by_style: dict[str, list[re.Match[str]]] = {}
+    for each in figures:
+        by_style.setdefault(each[2], []).append(each)
+    assert {"count", "percent", "bare_percent", "number", "times", "days", "bare_duration", "date", "text"} <= set(by_style)
+    for style, found in by_style.items():
+        one = found[len(found) // 2]
+        shown = one[3]
+        digit = re.search(r"\d(?!.*\d)", shown)
+        assert digit
+        other = f"{shown[: digit.start()]}{(int(digit[0]) + 1) % 10}{shown[digit.end() :]}"
+        column = re.search(r'data-column="(\w+)"', one[1])
+        assert column
+        changed = [
+            one[0].replace(f">{shown}<", f">{other}<"),
+            one[0].replace(' value="', ' value="1'),
+            one[0].replace('data-key="{', 'data-key="{&#34;stray&#34;: 1, '),
+            f" {shown} ",
+        ]
+        for replacement in changed:
+            assert replacement != one[0], style
+            altered = f"{text[: one.start()]}{replacement}{text[one.end() :]}"
+            # a page taken apart anew for each: sections suffice
+            start, end = altered.rindex("<section", 0, one.start()), altered.index("</section>", one.start()) + len("</section>")
+            assert len(unfounded(altered[start:end], language, allowed)[0]) == 1, (style, replacement)
 
 
 def test_every_figure_is_in_the_exported_files(demo: Path, tmp_path: Path) -> None:
@@ -203,6 +261,31 @@ def test_withheld_cells_say_so_and_why(page: tuple[str, Page], allowed: Release)
     assert allowed.controlled.already_shown_count == 0
 
 
+WORD = re.compile(r"[^\W\d_]{3,}")
+
+
+def test_the_french_page_has_no_english_left(allowed: Release) -> None:
+    """Every word outside names, codes and quoted definitions that the English catalogue has and the French has not."""
+    english, french = (set(WORD.findall(" ".join(catalogue(language).values()).lower())) for language in ("en", "fr"))
+    page = taken_apart(render_release(allowed, language="fr"))
+    left = set()
+    for piece in page.texts:
+        attributes = {name: value for _, attributes in piece.around for name, value in attributes.items()}
+        tags = {tag for tag, _ in piece.around}
+        if attributes.get("lang", "fr") == "en" or {"data-name", "data-setting"} & set(attributes) or {"style", "code"} & tags:
+            continue
+        left |= {word for word in WORD.findall(piece.text.lower()) if word in english - french}
+    labels = [
+        value
+        for tag, attributes in page.tags
+        for name, value in attributes.items()
+        if name in {"aria-label", "title", "alt", "data-label"} and tag != "html"
+    ]
+    left |= {word for label in labels for word in WORD.findall(label.lower()) if word in english - french}
+    assert left == set()
+    assert len(english - french) > 300
+
+
 def test_a_hostile_team_name_is_only_text(page: tuple[str, Page], allowed: Release) -> None:
     language, parsed = page
     text = render_release(allowed, language=language)
@@ -247,6 +330,6 @@ def test_a_pdf_needs_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_stricter_policy_withholds_more_of_the_page(demo: Path) -> None:
-    lax = render(demo).count('class="withheld"')
-    strict = render(demo, policy=DisclosurePolicy(minimum_group_size=40)).count('class="withheld"')
-    assert strict > lax
+    lax = render(demo).count("<data ")
+    strict = render(demo, policy=DisclosurePolicy(minimum_group_size=40)).count("<data ")
+    assert 0 < strict < lax
