@@ -97,6 +97,9 @@ class Parameters(BaseModel):
     )
     forming_days: int = Field(30, ge=3, description="A pair whose first contact is at most so many observed days ago is forming.")
     response_weeks: int = Field(4, ge=1, le=52, description="A message not answered within this many weeks is taken to be unanswered.")
+    response_sample: int = Field(
+        3_000_000, ge=1_000, description="Of more messages than this, those of a fixed sample of pairs are followed to their answer."
+    )
     working_days: tuple[int, ...] = Field(
         (1, 2, 3, 4, 5), description="Days of the working week, 1 for Monday, for response in working time."
     )

@@ -56,7 +56,8 @@ pair as (
         count(*) filter (where d.date < c.cut_date) >= getvariable('tie_active_days')
             or (bool_or(d.has_ab) filter (where d.date < c.cut_date) and bool_or(d.has_ba) filter (where d.date < c.cut_date)) as is_tie,
         arg_max(row(d.is_cross_team, d.is_external), d.date) filter (where d.date < c.cut_date) as latest,
-        bool_or(d.date >= c.cut_date) as is_kept
+        bool_or(d.date >= c.cut_date) as is_kept,
+        count(*) filter (where d.date < c.cut_date) as active_days
     from cut as c
     join daily as d
         on d.date >= c.cut_date - getvariable('bridge_lookback_days') and d.date < c.cut_date + getvariable('bridge_horizon_days')
@@ -64,16 +65,43 @@ pair as (
     having min(d.date) < c.cut_date
 ),
 neighbour as (
-    select cut_date, person_a_key as person_key, person_b_key as other_key from pair
-    union all
-    select cut_date, person_b_key, person_a_key from pair
+    select cut_date, person_key, other_key, row_number() over (partition by cut_date, person_key order by active_days desc, other_key) as place
+    from (
+        select cut_date, person_a_key as person_key, person_b_key as other_key, active_days from pair
+        union all
+        select cut_date, person_b_key, person_a_key, active_days from pair
+    ) as side
+),
+degree as (
+    select cut_date, person_key, count(*) as degree from neighbour group by cut_date, person_key
+),
+-- a common contact is looked for from the less connected of the two: first among their most frequent contacts, where most pairs have one,
+-- and only for the rest among all
+walked as (
+    select
+        p.cut_date, p.person_a_key, p.person_b_key,
+        case when a.degree <= b.degree then p.person_a_key else p.person_b_key end as near_key,
+        case when a.degree <= b.degree then p.person_b_key else p.person_a_key end as far_key
+    from pair as p
+    join degree as a on a.cut_date = p.cut_date and a.person_key = p.person_a_key
+    join degree as b on b.cut_date = p.cut_date and b.person_key = p.person_b_key
+),
+soon_common as materialized (
+    select distinct w.cut_date, w.person_a_key, w.person_b_key
+    from walked as w
+    join neighbour as n on n.cut_date = w.cut_date and n.person_key = w.near_key and n.place <= 12
+    semi join neighbour as f on f.cut_date = w.cut_date and f.person_key = w.far_key and f.other_key = n.other_key
 ),
 common as (
-    select p.cut_date, p.person_a_key, p.person_b_key
-    from pair as p
-    join neighbour as a on a.cut_date = p.cut_date and a.person_key = p.person_a_key
-    semi join neighbour as b on b.cut_date = p.cut_date and b.person_key = p.person_b_key and b.other_key = a.other_key
-    group by p.cut_date, p.person_a_key, p.person_b_key
+    select * from soon_common
+    union all
+    select distinct w.cut_date, w.person_a_key, w.person_b_key
+    from (
+        select * from walked as w
+        anti join soon_common as s on s.cut_date = w.cut_date and s.person_a_key = w.person_a_key and s.person_b_key = w.person_b_key
+    ) as w
+    join neighbour as n on n.cut_date = w.cut_date and n.person_key = w.near_key and n.place > 12
+    semi join neighbour as f on f.cut_date = w.cut_date and f.person_key = w.far_key and f.other_key = n.other_key
 ),
 described as (
     select

@@ -32,8 +32,11 @@ Flags = NDArray[np.bool_]
 MINIMUM_AT_RISK: Final = 10
 """With fewer ties at risk than this nothing is said: one end would move a curve by a tenth."""
 
-GROUPINGS: Final = ("all", "origin_medium", "medium_mix", "is_cross_team", "external_kind")
+GROUPINGS: Final = ("all", "origin_medium", "settled", "medium_mix", "is_cross_team", "external_kind")
 """By what ties are grouped; every level of every grouping has its own curve."""
+
+FROM_LANDMARK: Final = ("settled", "medium_mix")
+"""Groupings that count from the day on which the media of a tie's start are known; `settled` is what `medium_mix` compares with."""
 
 _COLUMN_BLOCK: Final = 16
 
@@ -148,6 +151,7 @@ def spells(tie_spell: pa.Table) -> pd.DataFrame:
     frame["is_cross_team"] = crossing.map({True: "cross_team", False: "within_team"})
     frame["external_kind"] = np.where(frame["is_external"], frame["external_kind"], "own")
     frame["all"] = "all"
+    frame["settled"] = np.where(frame["landmark_age_days"].notna(), "all", None)
     return frame
 
 
@@ -157,7 +161,7 @@ def groups(frame: pd.DataFrame) -> Iterator[Group]:
         values = frame[grouping]
         for level in sorted(values.dropna().unique()):
             part = frame[(values == level).to_numpy(dtype=bool)]
-            lives, counted = lives_of(part, from_landmark=grouping == "medium_mix")
+            lives, counted = lives_of(part, from_landmark=grouping in FROM_LANDMARK)
             ties = int((part["stretch_number"] == 1).sum())
             yield Group(grouping, str(level), lives, counted, ties - counted)
 

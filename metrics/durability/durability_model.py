@@ -14,6 +14,7 @@
 # column: term_mean | score | Mean of the term (most terms are logarithms).
 # column: term_deviation | score | Its standard deviation.
 # column: fitted_pair_count | count | Pairs fitted on, over all cuts together.
+# column: fitted_person_count | count | People in them.
 # column: fitted_cut_count | count | Past cuts fitted on.
 # column: fitted_to | date | Last day of contact that the model has seen.
 # column: window_days | count | Observed days from which is predicted.
@@ -49,6 +50,7 @@ SCHEMA: Final = pa.schema(
         *((name, pa.string()) for name in ("outcome", "term", "meaning", "finding", "direction")),
         *((name, pa.float64()) for name in ("coefficient", "coefficient_low", "coefficient_high", "term_mean", "term_deviation")),
         ("fitted_pair_count", pa.int64()),
+        ("fitted_person_count", pa.int64()),
         ("fitted_cut_count", pa.int64()),
         ("fitted_to", pa.date32()),
         ("window_days", pa.int64()),
@@ -88,6 +90,7 @@ def durability_model(pair_cut_feature: pa.Table, prediction_cut: pd.DataFrame, p
         errors = standard_errors(model, terms, y, first, second)
         shared |= {
             "fitted_pair_count": len(y),
+            "fitted_person_count": len(np.union1d(first, second)),
             "fitted_cut_count": len(cuts),
             "fitted_to": pd.Timestamp(cuts["horizon_to"].max()).date(),
         }

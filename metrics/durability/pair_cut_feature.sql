@@ -36,50 +36,19 @@
 -- caveat: In large organisations past cuts hold a fixed sample of `prediction_sample` pairs.
 -- reference: Navarro, Miritello, Canales, Moro (2017), Temporal patterns behind the strength of persistent ties, EPJ Data Science 6, 31.
 -- restricted: yes
-with summed as (
-    select
-        d.person_a_key, d.person_b_key, o.day_number,
-        sum(d.ab_count + d.co_count) as ab_count, sum(d.ba_count + d.co_count) as ba_count,
-        sum(d.ab_weight + d.ba_weight + d.co_weight) as weight
+with active_day as (
+    select d.person_a_key, d.person_b_key, o.day_number
     from core.pair_day as d
     join metrics.observed_day as o on o.date = d.date and o.is_observed
     where d.date <= getvariable('as_of') and d.ab_count + d.ba_count + d.co_count > 0
-    group by d.person_a_key, d.person_b_key, o.day_number
-),
-day_pair as materialized (
-    select *, lag(day_number) over (partition by person_a_key, person_b_key order by day_number) as previous_number from summed
 ),
 cut as (
     select * from metrics.prediction_cut where reason is null
 ),
-contact_day as (
-    select
-        c.cut_number, d.person_a_key, d.person_b_key, c.cut_day_number - d.day_number as age, d.ab_count, d.ba_count, d.weight, c.window_days,
-        -- the active day before, if it lies in the window too
-        case when d.previous_number > c.cut_day_number - c.window_days then c.cut_day_number - d.previous_number end as previous_age
-    from cut as c
-    join day_pair as d on d.day_number > c.cut_day_number - c.window_days and d.day_number <= c.cut_day_number
-),
-pair as materialized (
-    select
-        cut_number, person_a_key, person_b_key,
-        min(age) as recency_days, max(age) as age_days,
-        count(*) as active_days,
-        count(*) filter (where previous_age is null or previous_age // 7 <> age // 7) as active_weeks,
-        sum(ab_count) as ab_count, sum(ba_count) as ba_count, round(sum(weight), 9) as weight,
-        round(avg(previous_age - age), 9) as mean_gap_days,
-        case when count(previous_age) > 0 then round(coalesce(stddev_pop(previous_age - age), 0), 9) end as deviation_gap_days,
-        round(sum(pow(2, -9.0 * age / window_days)), 9) as decay_short_score,
-        round(sum(pow(2, -3.0 * age / window_days)), 9) as decay_score,
-        round(sum(pow(2, -1.0 * age / window_days)), 9) as decay_long_score,
-        count(*) over (partition by cut_number) as pair_count
-    from contact_day
-    group by cut_number, person_a_key, person_b_key
-),
-tie as materialized (
-    select cut_number, person_a_key as person_key, person_b_key as other_key, recency_days, age_days, decay_score from pair
+tie as (
+    select cut_number, person_a_key as person_key, recency_days, age_days from metrics.pair_cut
     union all
-    select cut_number, person_b_key, person_a_key, recency_days, age_days, decay_score from pair
+    select cut_number, person_b_key, recency_days, age_days from metrics.pair_cut
 ),
 person_tie as (
     select
@@ -93,7 +62,7 @@ person_tie as (
     group by t.cut_number, t.person_key
 ),
 person_day as (
-    select person_a_key as person_key, day_number from day_pair union select person_b_key, day_number from day_pair
+    select person_a_key as person_key, day_number from active_day union select person_b_key, day_number from active_day
 ),
 person_activity as (
     select c.cut_number, p.person_key, count(*) as active_days
@@ -101,40 +70,14 @@ person_activity as (
     join person_day as p on p.day_number > c.cut_day_number - c.window_days and p.day_number <= c.cut_day_number
     group by c.cut_number, p.person_key
 ),
-person as materialized (
+person as (
     select t.*, a.active_days from person_tie as t join person_activity as a on a.cut_number = t.cut_number and a.person_key = t.person_key
 ),
-kept as materialized (
+kept as (
     select p.*, c.cut_day_number, c.horizon_days, c.role
-    from pair as p
+    from metrics.pair_cut as p
     join cut as c on c.cut_number = p.cut_number
-    -- a sample that depends on the keys alone, so that the same pair is followed from cut to cut
-    where c.role = 'score'
-        or (abs(p.person_a_key % 1000003) * 7919 + abs(p.person_b_key % 1000003) * 104729) % 1000003
-            < 1000003.0 * getvariable('prediction_sample') / p.pair_count
-),
--- from the less connected of the two to their contacts, and on to the other: never more steps than there are triangles to find
-walked as (
-    select
-        k.cut_number, k.person_a_key, k.person_b_key,
-        case when a.degree <= b.degree then k.person_a_key else k.person_b_key end as near_key,
-        case when a.degree <= b.degree then k.person_b_key else k.person_a_key end as far_key
-    from kept as k
-    join person as a on a.cut_number = k.cut_number and a.person_key = k.person_a_key
-    join person as b on b.cut_number = k.cut_number and b.person_key = k.person_b_key
-),
-reached as materialized (
-    select w.cut_number, w.person_a_key, w.person_b_key, w.far_key, n.other_key, n.decay_score
-    from walked as w
-    join tie as n on n.cut_number = w.cut_number and n.person_key = w.near_key and n.other_key <> w.far_key
-),
-shared as (
-    select
-        r.cut_number, r.person_a_key, r.person_b_key,
-        count(*) as shared_count, round(sum(least(r.decay_score, f.decay_score)), 9) as shared_score
-    from reached as r
-    join tie as f on f.cut_number = r.cut_number and f.person_key = r.far_key and f.other_key = r.other_key
-    group by r.cut_number, r.person_a_key, r.person_b_key
+    where p.is_kept
 ),
 later as (
     select
@@ -142,7 +85,7 @@ later as (
         bool_or(d.day_number - k.cut_day_number <= k.horizon_days // 2) as is_first_half,
         bool_or(d.day_number - k.cut_day_number > k.horizon_days // 2) as is_second_half
     from kept as k
-    join day_pair as d
+    join active_day as d
         on d.person_a_key = k.person_a_key and d.person_b_key = k.person_b_key
         and d.day_number > k.cut_day_number and d.day_number <= k.cut_day_number + k.horizon_days
     where k.role = 'fit'
@@ -164,5 +107,5 @@ select
 from kept as k
 join person as a on a.cut_number = k.cut_number and a.person_key = k.person_a_key
 join person as b on b.cut_number = k.cut_number and b.person_key = k.person_b_key
-left join shared as s on s.cut_number = k.cut_number and s.person_a_key = k.person_a_key and s.person_b_key = k.person_b_key
+left join metrics.pair_cut_shared as s on s.cut_number = k.cut_number and s.person_a_key = k.person_a_key and s.person_b_key = k.person_b_key
 left join later as l on l.cut_number = k.cut_number and l.person_a_key = k.person_a_key and l.person_b_key = k.person_b_key

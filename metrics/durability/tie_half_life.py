@@ -2,7 +2,8 @@
 #   laws of decay say where half have not ended within the time observed.
 # question: How long does it take until half of the relationships that begin have faded?
 # grain: grouping, level
-# column: grouping | text | By what ties are grouped: all, origin_medium, medium_mix, is_cross_team, external_kind.
+# column: grouping | text | By what ties are grouped: all, origin_medium, settled (all whose media at the start are known, counted like
+#   medium_mix, which is to be compared with it), medium_mix, is_cross_team, external_kind.
 # column: level | text | The group; own stands for ties within the own organisation.
 # column: tie_count | count | Ties counted.
 # column: person_count | count | People in those ties.
@@ -27,7 +28,7 @@
 # caveat: Where is_extrapolated is set, the half-life is a guess from a law of decay: the longer than followed_weeks, the less it is
 #   worth.
 # caveat: Groups differ in more than what names them; read differences as associations.
-# caveat: For medium_mix the half-life is the age at which half of those have ended that were alive when their media were known
+# caveat: For settled and medium_mix the half-life is the age at which half of those have ended that were alive when their media were known
 #   (`landmark_days`).
 # reference: Brookmeyer, Crowley (1982), A confidence interval for the median survival time, Biometrics 38.
 """Half-lives of ties."""

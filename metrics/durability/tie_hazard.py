@@ -1,7 +1,8 @@
 # description: At what rate ties end at each age, in bands of thirty days, for the same groups as tie_survival.
 # question: When are relationships most at risk of fading: when they are new, or later?
 # grain: grouping, level, age_from_days
-# column: grouping | text | By what ties are grouped: all, origin_medium, medium_mix, is_cross_team, external_kind.
+# column: grouping | text | By what ties are grouped: all, origin_medium, settled (all whose media at the start are known, counted like
+#   medium_mix, which is to be compared with it), medium_mix, is_cross_team, external_kind.
 # column: level | text | The group; own stands for ties within the own organisation.
 # column: age_from_days | days | The band's first age.
 # column: age_to_days | days | The first age after it.

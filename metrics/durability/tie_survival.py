@@ -2,7 +2,8 @@
 #   of media they used at their start, whether they cross teams, and the kind of the other organisation (Kaplan-Meier with late entry).
 # question: How long do relationships last, and does it differ by how they began?
 # grain: grouping, level, age_days
-# column: grouping | text | By what ties are grouped: all, origin_medium, medium_mix, is_cross_team, external_kind.
+# column: grouping | text | By what ties are grouped: all, origin_medium, settled (all whose media at the start are known, counted like
+#   medium_mix, which is to be compared with it), medium_mix, is_cross_team, external_kind.
 # column: level | text | The group; own stands for ties within the own organisation.
 # column: age_days | days | Days since the tie qualified: every week, and 30, 90, 180 and 365.
 # column: tie_count | count | Ties in the curve.
@@ -11,7 +12,8 @@
 # column: person_count | count | People in those ties.
 # column: at_risk_count | count | Ties that are alive and watched just after this age.
 # column: ended_count | count | Ties that ended since the age before.
-# column: survival_ratio | ratio | Share alive after this age; for medium_mix, of those alive when their media were known. Empty if not
+# column: survival_ratio | ratio | Share alive after this age; for settled and medium_mix, of those alive when their media were
+#   known. Empty if not
 #   observed.
 # column: lower_ratio | ratio | Lower bound of its interval.
 # column: upper_ratio | ratio | Upper bound.

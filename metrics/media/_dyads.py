@@ -27,18 +27,29 @@ class Dyads:
     Args:
         a: Key of one person of each row.
         b: Key of the other.
+        pair: Which pair they are, where people and pairs are numbered already (see `number`).
     """
 
-    def __init__(self, a: Ints, b: Ints) -> None:
+    def __init__(self, a: Ints, b: Ints, pair: Ints | None = None) -> None:
+        if pair is None:
+            a, b, pair = self.number(a, b)
         count = len(a)
-        people, codes = np.unique(np.concatenate([a, b]), return_inverse=True)
+        people, codes = _compact(np.concatenate([a, b]))
+        pairs, pair_codes = _compact(pair)
         rows, ones = np.arange(count), np.ones(count)
-        low, high = np.minimum(codes[:count], codes[count:]), np.maximum(codes[:count], codes[count:])
-        pairs, pair_codes = np.unique(low * np.int64(max(len(people), 1)) + high, return_inverse=True)
-        self.person_count = len(people)
-        self.pair_count = len(pairs)
-        self._by_person = sparse.csr_array((np.tile(ones, 2), (codes, np.tile(rows, 2))), shape=(len(people), count))
-        self._by_pair = sparse.csr_array((ones, (pair_codes, rows)), shape=(len(pairs), count))
+        self.person_count = people
+        self.pair_count = pairs
+        self._by_person = sparse.csr_array((np.tile(ones, 2), (codes, np.tile(rows, 2))), shape=(people, count))
+        self._by_pair = sparse.csr_array((ones, (pair_codes, rows)), shape=(pairs, count))
+
+    @staticmethod
+    def number(a: Ints, b: Ints) -> tuple[Ints, Ints, Ints]:
+        """Number people and pairs by their keys: once for a whole table, of which parts are looked at again and again."""
+        people, codes = np.unique(np.concatenate([a, b]), return_inverse=True)
+        first, second = codes[: len(a)].astype(np.int64), codes[len(a) :].astype(np.int64)
+        low, high = np.minimum(first, second), np.maximum(first, second)
+        pair = np.unique(low * np.int64(max(len(people), 1)) + high, return_inverse=True)[1]
+        return first, second, pair.astype(np.int64)
 
     def covariance(self, scores: Floats) -> Floats:
         """The k x k covariance of the column sums of `scores` (rows x k), at least that of independent pairs on its diagonal."""
@@ -58,6 +69,13 @@ class Dyads:
     def quantile(self, confidence: float) -> float:
         """Student's quantile with as many degrees of freedom as people, less one."""
         return float(stats.t.ppf(0.5 + confidence / 2, max(self.person_count - 1, 1)))
+
+
+def _compact(numbers: Ints) -> tuple[int, Ints]:
+    """How many different numbers there are, and each as its place among them; without sorting."""
+    is_used = np.zeros(int(numbers.max(initial=-1)) + 1, dtype=np.bool_)
+    is_used[numbers] = True
+    return int(is_used.sum()), (np.cumsum(is_used) - 1)[numbers]
 
 
 def ratio_interval(ratio: float, variance: float, count: int, quantile: float) -> tuple[float, float]:

@@ -56,15 +56,14 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
+import pyarrow.compute as pc
 
 from metrics.media._dyads import Dyads, ratio_interval
 from metrics.media._logit import Fit, fit, probability
+from metrics.panels import Flags, Floats, Integers, codes, flags, floats, integers, row_groups
 from metrics.parameters import Parameters
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-
+SEPARATOR: Final = "\x1f"
 SEVERAL: Final = "several"
 MINIMUM_OBSERVATIONS: Final = 20
 MINIMUM_OUTCOMES: Final = 5
@@ -81,11 +80,12 @@ COLUMNS: Final = (
 class _Sample:
     """Pairs and periods of one kind and population."""
 
-    a: NDArray[np.int64]
-    b: NDArray[np.int64]
-    panel: NDArray[np.int64]
+    a: Integers
+    b: Integers
+    pair: Integers
+    panel: Integers
     kept: Floats
-    combination: NDArray[np.int64]
+    combination: Integers
     controls: dict[str, Floats]
     uses: dict[str, Flags]
 
@@ -116,32 +116,33 @@ def medium_persistence(pair_panel_media: pa.Table, parameters: Parameters) -> pd
 
 
 def _samples(table: pa.Table) -> Iterator[tuple[str, str, float, _Sample]]:
-    frame = table.select(
-        ["panel_kind", "panel_start", "person_a_key", "person_b_key", "media", "contact_count", "active_days", "is_tie", "is_active_next"]
-    ).to_pandas()
-    frame["media"] = ["\x1f".join(media) for media in frame["media"]]
-    frame["sample_ratio"] = table["sample_ratio"].to_pandas()
-    frame = frame.sort_values(["panel_kind", "panel_start", "person_a_key", "person_b_key"], ignore_index=True)
-    for panel_kind, part in frame.groupby("panel_kind"):
+    media = pc.binary_join(table["media"], SEPARATOR)
+    table = table.drop_columns("media").append_column("media", media)
+    table = table.sort_by([(name, "ascending") for name in ("panel_kind", "panel_start", "person_a_key", "person_b_key")])
+    is_tie = flags(table, "is_tie")
+    for (panel_kind,), rows in row_groups(table, "panel_kind"):
         for population in ("contact", "tie"):
-            chosen = part if population == "contact" else part[part["is_tie"].astype(bool)]
+            chosen = rows if population == "contact" else rows[is_tie[rows]]
             if len(chosen):
-                yield str(panel_kind), population, float(chosen["sample_ratio"].iloc[0]), _sample(chosen)
+                part = table.take(chosen)
+                yield str(panel_kind), population, float(part["sample_ratio"][0].as_py()), _sample(part)
 
 
-def _sample(frame: pd.DataFrame) -> _Sample:
-    combination, which = np.unique(frame["media"].to_numpy(dtype=str), return_inverse=True)
-    held = [set(text.split("\x1f")) for text in combination]
+def _sample(table: pa.Table) -> _Sample:
+    which, combination = codes(table["media"])
+    held = [set(text.split(SEPARATOR)) for text in combination]
     media = sorted(set().union(*held))
+    a, b, pair = Dyads.number(integers(table, "person_a_key"), integers(table, "person_b_key"))
     return _Sample(
-        a=frame["person_a_key"].to_numpy(dtype=np.int64),
-        b=frame["person_b_key"].to_numpy(dtype=np.int64),
-        panel=np.unique(frame["panel_start"].to_numpy(dtype="datetime64[s]"), return_inverse=True)[1],
-        kept=frame["is_active_next"].to_numpy(dtype=float),
-        combination=which.astype(np.int64),
+        a=a,
+        b=b,
+        pair=pair,
+        panel=codes(table["panel_start"])[0],
+        kept=flags(table, "is_active_next").astype(float),
+        combination=which,
         controls={
-            "contacts": np.log1p(frame["contact_count"].to_numpy(dtype=float)),
-            "active_days": np.log1p(frame["active_days"].to_numpy(dtype=float)),
+            "contacts": np.log1p(floats(table, "contact_count")),
+            "active_days": np.log1p(floats(table, "active_days")),
         },
         uses={medium: np.array([medium in each for each in held])[which] for medium in media},
     )
@@ -167,7 +168,7 @@ def _contrast(sample: _Sample, contrast: str, confidence: float) -> Iterator[dic
     outcomes = np.zeros((int(sample.panel.max()) + 1, 2))
     np.add.at(outcomes, (sample.panel[rows], sample.kept[rows].astype(int)), 1)
     rows = rows & (outcomes.min(axis=1) > 0)[sample.panel]
-    dyads = Dyads(sample.a[rows], sample.b[rows])
+    dyads = Dyads(sample.a[rows], sample.b[rows], sample.pair[rows])
     for adjustment, control in sample.controls.items():
         model = _Model.of(sample, [groups[term] for term in terms], control, rows, dyads, confidence) if is_modelled else None
         for medium in groups:
@@ -184,7 +185,7 @@ def _contrast(sample: _Sample, contrast: str, confidence: float) -> Iterator[dic
 
 def _raw(sample: _Sample, rows: Flags, confidence: float) -> dict[str, Any]:
     kept = sample.kept[rows]
-    dyads = Dyads(sample.a[rows], sample.b[rows])
+    dyads = Dyads(sample.a[rows], sample.b[rows], sample.pair[rows])
     ratio = float(kept.mean())
     lower, upper = ratio_interval(ratio, dyads.variance((kept - ratio) / len(kept)), len(kept), dyads.quantile(confidence))
     return {

@@ -7,6 +7,8 @@
 -- column: pair_count | count | Pairs of people with a message.
 -- column: message_count | count | Messages, once for each person reached: each could have been answered.
 -- column: answered_count | count | Those answered within `response_weeks` by the person reached, before the sender wrote to them again.
+-- column: sample_ratio | ratio | Which share of all pairs was followed: 1 up to `response_sample` messages.
+--   The counts before it are of the pairs followed.
 -- column: answered_in_30_minutes | ratio | Share answered within 30 minutes.
 -- column: answered_in_30_minutes_low | ratio | Lower end of its interval.
 -- column: answered_in_30_minutes_high | ratio | Upper end.
@@ -35,7 +37,7 @@
 -- column: working_median_switch_hours | hours | Median working time to an answer among the answered, however late.
 -- column: reason | text | Why figures are empty: too_few (messages among fewer than `minimum_pairs` pairs).
 -- unique: medium
--- not_null: medium, person_count, pair_count, message_count, answered_count
+-- not_null: medium, person_count, pair_count, message_count, answered_count, sample_ratio
 -- assert: answered_count <= message_count
 -- assert: answered_in_30_minutes <= answered_in_2_hours and answered_in_2_hours <= answered_in_24_hours
 -- assert: answered_in_24_hours between answered_in_24_hours_low - 1e-9 and answered_in_24_hours_high + 1e-9
@@ -47,6 +49,7 @@
 --   person again (the clock then starts anew), until collection has a gap or ends, or for `response_weeks`.
 -- caveat: Working time is the weekdays and hours of the settings in the organisation's time zone, the same for everyone; public holidays
 --   and part-time work are not known. An answer outside working hours takes no working time.
+-- caveat: In large organisations a fixed sample of pairs stands for all (`sample_ratio`); the intervals say how far that may be off.
 -- caveat: Fast is not good: quick answers can mean interruption. No person's or team's figure is made from this.
 -- caveat: Intervals let messages of pairs with a person in common depend on each other.
 -- reference: Kaplan, Meier (1958), Nonparametric estimation from incomplete observations, JASA 53, 457-481.
@@ -66,6 +69,12 @@ with setting as (
         list_transform(range(1, 8), lambda d: len(list_filter(getvariable('working_days'), lambda x: x < d))) as before_count
     from (select sqrt(-2 * ln((1 - getvariable('confidence')) / 2)) as t) as tail
 ),
+-- whole pairs, so that who answers whom stays; by their keys alone, so that every night follows the same ones
+sample as (
+    select least(1.0, getvariable('response_sample')::double / greatest(count(*), 1)) as sample_ratio
+    from core.contact
+    where evidence not in ('co_present', 'reacted') and date <= getvariable('as_of')
+),
 threaded as (
     select interaction_key, date, thread_key from core.interaction where thread_key is not null and date <= getvariable('as_of')
 ),
@@ -83,6 +92,8 @@ message as (
     left join threaded as t on t.interaction_key = c.interaction_key and t.date = c.date
     left join root as r on r.thread_key = c.interaction_key
     where c.evidence not in ('co_present', 'reacted') and c.date <= getvariable('as_of')
+        and (abs(least(c.from_key, c.to_key) % 1000003) * 7919 + abs(greatest(c.from_key, c.to_key) % 1000003) * 104729) % 1000003
+            < 1000003 * (select sample_ratio from sample)
 ),
 -- working time as one running clock, in minutes since the first Monday of 1970: whole weeks, whole days of this week, what is over of today
 worked as (
@@ -270,6 +281,7 @@ select
     f.pair_count,
     f.message_count,
     f.answered_count,
+    p.sample_ratio,
     case when f.is_enough then f.share[1] end as answered_in_30_minutes,
     case when f.is_enough then f.bounds[1][1] end as answered_in_30_minutes_low,
     case when f.is_enough then f.bounds[1][2] end as answered_in_30_minutes_high,
@@ -299,4 +311,5 @@ select
     case when not f.is_enough then 'too_few' end as reason
 from figure as f
 join figure as w on w.medium = f.medium and w.is_working
+cross join sample as p
 where not f.is_working

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +31,24 @@ class ContactDays:
     days: Ints
     source: Ints
     target: Ints
+
+    @classmethod
+    def read(cls, person_contact_day: duckdb.DuckDBPyRelation, first: int, last: int, people: Ints) -> ContactDays:
+        """The contacts among some people on the days from `first` to `last` (since 1970); nothing else is read.
+
+        Args:
+            person_contact_day: The table of that name.
+            first: The first day.
+            last: The last.
+            people: Keys of the people, in order: they are numbered by their place.
+        """
+        low, high = (np.datetime64(day, "D").astype(object) for day in (first, last))
+        table = person_contact_day.filter(f"date between date '{low}' and date '{high}'").to_arrow_table()
+        keys = {name: table[name].to_numpy() for name in ("from_key", "to_key")}
+        is_known = np.isin(keys["from_key"], people) & np.isin(keys["to_key"], people)
+        day = table["date"].to_numpy()[is_known].astype("datetime64[D]").astype(np.int64)
+        source, target = (np.searchsorted(people, listed[is_known]) for listed in keys.values())
+        return cls.of(day, source, target)
 
     @classmethod
     def of(cls, days: Ints, source: Ints, target: Ints) -> ContactDays:

@@ -40,6 +40,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -83,7 +84,11 @@ class _Arrivals:
 
 
 def knowledge_reach(
-    person_contact_day: pa.Table, membership: pa.Table, person: pa.Table, observed_stretch: pa.Table, parameters: Parameters
+    person_contact_day: duckdb.DuckDBPyRelation,
+    membership: pa.Table,
+    person: pa.Table,
+    observed_stretch: pa.Table,
+    parameters: Parameters,
 ) -> pd.DataFrame:
     """Share reached and days until then, from team to team.
 
@@ -106,15 +111,12 @@ def knowledge_reach(
     if not len(starts):
         return pd.DataFrame([{"from_team": "any", "to_team": "any", **base, "reason": "not_observed"}], columns=list(COLUMNS))
     keys = internal["person_key"].to_numpy(dtype=np.int64)
-    day = person_contact_day["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
-    source, target = (np.searchsorted(keys, person_contact_day[name].to_numpy()) for name in ("from_key", "to_key"))
-    contacts = ContactDays.of(day, source, target)
     teams = [_teams_on(int(start), internal, places) for start in starts]
     shown = _shown([team for team, _ in teams])
-    found = [
-        arrivals(contacts, team_codes(team, shown), is_here, int(start), parameters.reach_days, rng)
-        for start, (team, is_here) in zip(starts, teams, strict=True)
-    ]
+    found = []
+    for start, (team, is_here) in zip(starts.tolist(), teams, strict=True):
+        contacts = ContactDays.read(person_contact_day, start, start + parameters.reach_days - 1, keys)
+        found.append(arrivals(contacts, team_codes(team, shown), is_here, start, parameters.reach_days, rng))
     rows = _rows(found, [*shown, "any"], base, parameters.confidence)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -16,13 +16,14 @@
 # column: top_one_a_ratio | ratio | Share of the contact days that the busiest person of team_a has a part in.
 # column: top_two_a_ratio | ratio | The same for the busiest two.
 # column: null_top_one_a_ratio | ratio | The share of the busiest one if each pair's contact fell to a person of team_a by chance, in
-#   proportion to how
-#   many people of other teams each is in contact with.
+#   proportion to how many people of other teams each is in contact with; empty where there is too little to judge by.
 # column: carriers_a_number | count | The fewest people of team_a who together carry 80 per cent.
 # column: top_one_b_ratio | ratio | As top_one_a_ratio, for team_b.
 # column: top_two_b_ratio | ratio | As top_two_a_ratio, for team_b.
 # column: null_top_one_b_ratio | ratio | As null_top_one_a_ratio, for team_b.
 # column: carriers_b_number | count | As carriers_a_number, for team_b.
+# column: null_draw_count | count | How many draws the null shares are the mean of: `null_draws`, down to ten in a period of very many
+#   contacts. A share that varies by .1 from draw to draw is then known to .03.
 # column: is_hanging_on_one | flag | Whether one person of either team carries at least `hanging_share`; empty if there is too little to
 #   judge by.
 # column: is_hanging_on_two | flag | Whether two people of either team do.
@@ -46,19 +47,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
+import duckdb
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from metrics.panels import generator
+from metrics.panels import Flags, Floats, codes, flags, floats, generator, integers, number_people
+from metrics.panels import Integers as Ints
 from metrics.parameters import Parameters
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
+SIDES: Final = ("a", "b")
+DRAW_BUDGET: Final = 4_000_000
+"""About how many pairs' days are dealt out for one side of one period."""
+LEAST_DRAWS: Final = 10
 MINIMUM_DAYS: Final = 10
 MINIMUM_SIDE: Final = 5
 CARRIED: Final = 0.8
@@ -66,12 +68,13 @@ CARRIED: Final = 0.8
 COLUMNS: Final = (
     "panel_kind", "panel_start", "team_a", "team_b", "person_count", "pair_count", "tie_count", "contact_days", "side_a_number",
     "side_b_number", "top_one_a_ratio", "top_two_a_ratio", "null_top_one_a_ratio", "carriers_a_number",
-    "top_one_b_ratio", "top_two_b_ratio", "null_top_one_b_ratio", "carriers_b_number", "is_hanging_on_one", "is_hanging_on_two", "reason",
+    "top_one_b_ratio", "top_two_b_ratio", "null_top_one_b_ratio", "carriers_b_number", "null_draw_count", "is_hanging_on_one",
+    "is_hanging_on_two", "reason",
 )  # fmt: skip
 
 
-def team_pair_reliance(team_pair_contact: pa.Table, parameters: Parameters) -> pd.DataFrame:
-    """Concentration of each team pair's contact on people.
+def team_pair_reliance(team_pair_contact: duckdb.DuckDBPyRelation, parameters: Parameters) -> pa.Table:
+    """Concentration of each team pair's contact on people; a period is read at a time.
 
     Args:
         team_pair_contact: One row a pair of people of two teams and period.
@@ -80,43 +83,70 @@ def team_pair_reliance(team_pair_contact: pa.Table, parameters: Parameters) -> p
     Returns:
         One row for each period and couple of teams in contact; see the header of this file.
     """
-    if not team_pair_contact.num_rows:
-        return pd.DataFrame(columns=list(COLUMNS))
-    keys = ["panel_kind", "panel_start", "team_a", "team_b"]
-    frame = team_pair_contact.to_pandas().sort_values([*keys, "side_a_key", "side_b_key"], ignore_index=True)
-    grouped = frame.groupby(keys, sort=True)
-    group = grouped.ngroup().to_numpy(dtype=np.int64)
-    days = frame["contact_days"].to_numpy(dtype=float)
-    found = grouped.agg(pair_count=("is_tie", "size"), tie_count=("is_tie", "sum"), contact_days=("contact_days", "sum")).reset_index()
+    parts = []
+    for kind, start in team_pair_contact.select("panel_kind", "panel_start").distinct().order("all").fetchall():
+        rows = team_pair_contact.filter(f"panel_kind = '{kind}' and panel_start = date '{start}'")
+        table = rows.order("team_a, team_b, side_a_key, side_b_key").to_arrow_table()
+        parts.append(_panel(table, parameters, generator(parameters.seed, "team_pair_reliance", kind, start)))
+    return pa.concat_tables(parts) if parts else pa.table({name: pa.nulls(0) for name in COLUMNS})
+
+
+def _panel(table: pa.Table, parameters: Parameters, rng: np.random.Generator) -> pa.Table:
+    teams, _ = codes(pa.chunked_array([*table["team_a"].chunks, *table["team_b"].chunks], pa.string()))
+    team = dict(zip(SIDES, np.split(teams, 2), strict=True))
+    people, numbered = number_people(*(integers(table, f"side_{side}_key") for side in SIDES))
+    person = dict(zip(SIDES, numbered, strict=True))
+    days = floats(table, "contact_days")
+    is_first = (np.diff(team["a"], prepend=-1) != 0) | (np.diff(team["b"], prepend=-1) != 0)
+    starts, group = np.flatnonzero(is_first), np.cumsum(is_first) - 1
+    held = np.add.reduceat(days, starts)
+    is_much = held >= MINIMUM_DAYS
+    drawn = is_much[group]
+    couple = (np.cumsum(is_much) - 1)[group[drawn]]
+    draws = max(min(parameters.null_draws, LEAST_DRAWS), min(parameters.null_draws, DRAW_BUDGET // max(int(drawn.sum()), 1)))
+    found: dict[str, Any] = {
+        "panel_kind": table["panel_kind"].take(starts), "panel_start": table["panel_start"].take(starts),
+        "team_a": table["team_a"].take(starts), "team_b": table["team_b"].take(starts),
+        "pair_count": np.diff(starts, append=len(days)), "tie_count": np.add.reduceat(flags(table, "is_tie").astype(np.int64), starts),
+        "contact_days": held.astype(np.int64),
+    }  # fmt: skip
+    members = _members(team, person, {side: floats(table, f"side_{side}_degree") for side in SIDES}, len(people))
     capacity = {}
-    for side in ("a", "b"):
-        people = np.unique(frame[f"side_{side}_key"].to_numpy(dtype=np.int64), return_inverse=True)[1].astype(np.int64)
-        number, one, two, carriers = concentration(group, people, days)
-        found[f"side_{side}_number"], found[f"carriers_{side}_number"] = number, carriers
-        found[f"top_one_{side}_ratio"], found[f"top_two_{side}_ratio"] = one, two
-        # a team's people stand on either side of couples, so that the panel and the team's name find all of them
-        team = _team_members(frame, side)
-        found[f"null_top_one_{side}_ratio"], capacity[side] = chance_share(
-            group, days, *team, parameters.null_draws, _by_panel(frame, parameters.seed, side)
-        )
+    for side in SIDES:
+        number, one, two, carriers = concentration(group, person[side], days)
+        found |= {f"side_{side}_number": number, f"carriers_{side}_number": carriers}
+        found |= {f"top_one_{side}_ratio": one, f"top_two_{side}_ratio": two}
+        null, size = np.full(len(starts), np.nan), np.zeros(len(starts), dtype=np.int64)
+        if is_much.any():
+            null[is_much], size[is_much] = chance_share(
+                couple, days[drawn], team[side][drawn], *members, draws, lambda: rng.random(len(couple))
+            )
+        found[f"null_top_one_{side}_ratio"], capacity[side] = pa.array(null, mask=np.isnan(null)), size
     found["person_count"] = found["side_a_number"] + found["side_b_number"]
-    return _flagged(found, capacity, parameters.hanging_share)[list(COLUMNS)]
+    found["null_draw_count"] = pa.array(np.full(len(starts), draws), mask=~is_much)
+    return pa.table(found | _flags(found, is_much, capacity, parameters)).select(COLUMNS)
 
 
-def _flagged(found: pd.DataFrame, capacity: dict[str, Ints], hanging_share: float) -> pd.DataFrame:
-    able = {side: capacity[side] >= MINIMUM_SIDE for side in capacity}
+def _flags(found: dict[str, Any], is_much: Flags, capacity: dict[str, Ints], parameters: Parameters) -> dict[str, pa.Array]:
+    able = {side: capacity[side] >= MINIMUM_SIDE for side in SIDES}
     one, two = (
-        np.logical_or.reduce([able[side] & (found[f"top_{name}_{side}_ratio"].to_numpy() >= hanging_share - 1e-12) for side in able])
+        np.logical_or.reduce([able[side] & (found[f"top_{name}_{side}_ratio"] >= parameters.hanging_share - 1e-12) for side in SIDES])
         for name in ("one", "two")
     )
-    is_little = found["contact_days"].to_numpy() < MINIMUM_DAYS
-    is_small = ~is_little & ~two & ~(able["a"] & able["b"])
-    reason = np.where(is_little, "too_few", np.where(is_small, "small_team", ""))
-    known = reason == ""
-    for name, flag in (("is_hanging_on_one", one), ("is_hanging_on_two", two)):
-        found[name] = pd.arrays.BooleanArray(flag, ~known)
-    found["reason"] = [None if text == "" else str(text) for text in reason]
-    return found
+    is_small = is_much & ~two & ~(able["a"] & able["b"])
+    is_known = is_much & ~is_small
+    reason = np.where(is_small, "small_team", "too_few").astype(object)
+    return {
+        "is_hanging_on_one": pa.array(one, mask=~is_known), "is_hanging_on_two": pa.array(two, mask=~is_known),
+        "reason": pa.array(reason, pa.string(), mask=is_known),
+    }  # fmt: skip
+
+
+def _members(team: dict[str, Ints], person: dict[str, Ints], degree: dict[str, Floats], people: int) -> tuple[Ints, Floats]:
+    """Every member's team, in order, and degree. A team's people stand on either side of couples: both are looked through."""
+    code = np.concatenate([team[side] * people + person[side] for side in SIDES])
+    member, first = np.unique(code, return_index=True)
+    return member // people, np.concatenate([degree[side] for side in SIDES])[first]
 
 
 def concentration(group: Ints, people: Ints, days: Floats) -> tuple[Ints, Floats, Floats, Ints]:
@@ -140,28 +170,6 @@ def concentration(group: Ints, people: Ints, days: Floats) -> tuple[Ints, Floats
     short = within < CARRIED * np.repeat(total, sizes) - 1e-9
     carriers = np.add.reduceat(short.astype(np.int64), starts) + 1
     return sizes.astype(np.int64), np.asarray(held[starts] / total), np.asarray(two / total), carriers.astype(np.int64)
-
-
-def _team_members(frame: pd.DataFrame, side: str) -> tuple[Ints, Ints, Floats]:
-    """For each row its team's number; for each member of a team, in order of teams, the team's number and the member's degree."""
-    parts = [
-        frame[["panel_kind", "panel_start", f"team_{each}", f"side_{each}_key", f"side_{each}_degree"]].set_axis(
-            ["panel_kind", "panel_start", "team", "person", "degree"], axis=1
-        )
-        for each in ("a", "b")
-    ]
-    both = pd.concat(parts, ignore_index=True)
-    number = both.groupby(["panel_kind", "panel_start", "team"], sort=True).ngroup()
-    members = both.assign(number=number).drop_duplicates(["number", "person"]).sort_values(["number", "person"])
-    rows = number[: len(frame)] if side == "a" else number[len(frame) :]
-    return np.asarray(rows, dtype=np.int64), np.asarray(members["number"], dtype=np.int64), np.asarray(members["degree"], dtype=np.float64)
-
-
-def _by_panel(frame: pd.DataFrame, seed: int, side: str) -> Callable[[], Floats]:
-    """Draw a number for each row, from a stream a panel: a panel's figures do not depend on which others are computed with it."""
-    sizes = frame.groupby(["panel_kind", "panel_start"], sort=True).size()
-    streams = [(generator(seed, side, *panel), int(size)) for panel, size in sizes.items()]
-    return lambda: np.concatenate([stream.random(size) for stream, size in streams])
 
 
 def chance_share(

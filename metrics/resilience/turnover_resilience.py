@@ -47,6 +47,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+import duckdb
 import igraph
 import numpy as np
 import pandas as pd
@@ -108,7 +109,9 @@ class _Null:
     reach: tuple[float, float, float]
 
 
-def turnover_resilience(window_tie: pa.Table, person_contact_day: pa.Table, person: pa.Table, parameters: Parameters) -> pd.DataFrame:
+def turnover_resilience(
+    window_tie: pa.Table, person_contact_day: duckdb.DuckDBPyRelation, person: pa.Table, parameters: Parameters
+) -> pd.DataFrame:
     """Connectedness and reach after removals.
 
     Args:
@@ -132,16 +135,13 @@ def turnover_resilience(window_tie: pa.Table, person_contact_day: pa.Table, pers
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _network(ties: pd.DataFrame, contact_days: pa.Table, rng: np.random.Generator) -> _Network:
+def _network(ties: pd.DataFrame, contact_days: duckdb.DuckDBPyRelation, rng: np.random.Generator) -> _Network:
     first, last = (pd.Timestamp(ties[name].iloc[0]).date() for name in ("date_from", "date_to"))
     known = ties.dropna(subset=["person_a_key"]).sort_values(["person_a_key", "person_b_key"])
     a, b = (known[name].to_numpy(dtype=np.int64) for name in ("person_a_key", "person_b_key"))
     people = np.unique(np.concatenate([a, b]))
-    day = contact_days["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
-    within = (day >= np.datetime64(first).astype(np.int64)) & (day <= np.datetime64(last).astype(np.int64))
-    from_key, to_key = (contact_days[name].to_numpy()[within] for name in ("from_key", "to_key"))
-    named = np.isin(from_key, people) & np.isin(to_key, people)
-    contacts = ContactDays.of(day[within][named], np.searchsorted(people, from_key[named]), np.searchsorted(people, to_key[named]))
+    first_day, last_day = (int(np.datetime64(day, "D").astype(np.int64)) for day in (first, last))
+    contacts = ContactDays.read(contact_days, first_day, last_day, people)
     sources = np.sort(rng.choice(len(people), min(REACH_SOURCES, len(people)), replace=False)).astype(np.int64)
     return _Network(first, last, people, np.searchsorted(people, a), np.searchsorted(people, b), contacts, sources)
 

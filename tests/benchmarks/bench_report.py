@@ -167,7 +167,9 @@ def published(people: int, path: Path, seed: int = 1) -> dict[str, int]:
             spec = catalog[f"metrics.{name}"]
             rows = len(next(iter(columns.values())))
             filled = {
-                column.name: columns[column.name] if column.name in columns else _plausible(UNIT_TYPES[column.unit], column.unit, rows, random)
+                column.name: columns[column.name]
+                if column.name in columns
+                else _plausible(UNIT_TYPES[column.unit], column.unit, rows, random)
                 for column in spec.columns
             }
             rows_made = pa.table(filled)  # noqa: F841 - DuckDB finds it by its name

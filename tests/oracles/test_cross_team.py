@@ -45,6 +45,8 @@ def test_eu_core_across_departments(eu: Warehouse) -> None:
 
 def test_eu_core_structure(eu: Warehouse) -> None:
     found = whole(eu, "org_panel_structure")
+    # 25,571 arcs are published, loops included: those are interactions, but nobody's contact
+    assert eu.value("select count(*) from core.interaction") == 25_571
     assert found["modularity"] == pytest.approx(0.289, abs=0.0015)
     assert found["assortativity"] == pytest.approx(0.303, abs=0.001)
     assert found["triangle_count"] == 105_461

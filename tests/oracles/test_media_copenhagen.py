@@ -62,6 +62,11 @@ def persistence(students: pd.DataFrame) -> pd.DataFrame:
     return medium_persistence(pa.Table.from_pylist(rows), Parameters()).set_index(["population", "contrast", "medium", "adjustment"])
 
 
+def test_all_that_is_published_was_read(students: pd.DataFrame) -> None:
+    assert students["medium"].value_counts().to_dict() == {"sms": 24_333, "call": 3_600}
+    assert len(np.union1d(students["u"], students["v"])) == 608
+
+
 def test_persistence_by_medium_is_the_published_one(persistence: pd.DataFrame) -> None:
     raw = persistence["kept_ratio"]
     assert round(raw["contact", "exclusive", "call", "contacts"], 3) == 0.363

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
@@ -158,3 +160,24 @@ def test_without_past_and_future_nothing_is_said() -> None:
     warehouse = built(backdrop(length=60), only=["bridge_decay"])
     rows = warehouse.run("select distinct cut_kind, cut_date, pair_count, kept_ratio, reason from metrics.bridge_decay")
     assert rows == [("all", None, 0, None, "not_observed")]
+
+
+def test_bridges_are_the_pairs_without_a_common_neighbour_of_networkx() -> None:
+    """Enough people that many have more contacts than are looked at first."""
+    graph = nx.disjoint_union(nx.gnp_random_graph(45, 0.55, seed=4), nx.random_regular_graph(3, 30, seed=4))
+    graph.add_edges_from((n, 45 + n % 30) for n in range(20))
+    cut = days(START, MONTHS["jun"])[0]
+    offsets = {edge: number % 100 for number, edge in enumerate(graph.edges)}
+    events = [event(cut - timedelta(days=1 + offset), a + 1, b + 1) for (a, b), offset in offsets.items()]
+    events += [event(cut + timedelta(days=offset % 25), a + 1, b + 1) for (a, b), offset in offsets.items() if offset % 3]
+    warehouse = built([*backdrop(), *events], only=["bridge_decay"], bridge_lookback_days=120, bridge_horizon_days=30)
+    rows = warehouse.run(
+        "select level, pair_count, kept_count from metrics.bridge_decay "
+        "where cut_kind = 'month' and cut_date = $1 and basis = 'contact' and grouping = 'structure'",
+        [cut.date()],
+    )
+    found = {level: (pairs, kept) for level, pairs, kept in rows}
+    # the two of the backdrop are a bridge of their own, and kept
+    bridges = {edge for edge in graph.edges if not any(True for _ in nx.common_neighbors(graph, *edge))}
+    assert found["bridge"] == (len(bridges) + 1, sum(offsets[edge] % 3 > 0 for edge in bridges) + 1)
+    assert found["embedded"] == (graph.number_of_edges() - len(bridges), sum(offsets[e] % 3 > 0 for e in graph.edges if e not in bridges))

@@ -117,7 +117,7 @@ class TestTables:
         assert whole["at_risk_count"].loc[[0, 7, 35]].tolist() == [40, 30, 30]
         assert whole["ended_count"].loc[7] == 10
         assert whole["reason"].loc[42] == "not_observed"
-        assert set(rows["grouping"]) == {"all", "origin_medium", "medium_mix", "external_kind"}
+        assert set(rows["grouping"]) == {"all", "origin_medium", "settled", "medium_mix", "external_kind"}
 
     def test_kinds_of_media_count_from_the_landmark(self) -> None:
         rows = tie_survival(table(lives(*[(0, 5, True)] * 10, *[(0, 40, True)] * 10, *[(0, 50, False)] * 10)), Parameters())

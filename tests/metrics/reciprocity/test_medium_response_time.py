@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -158,6 +159,25 @@ def test_interval_covers_the_truth_where_people_differ() -> None:
         # first messages are answered at this rate; the answers themselves never are
         hits += found["answered_in_24_hours_low"] <= truth / 2 <= found["answered_in_24_hours_high"]
     assert hits >= 5
+
+
+def test_a_sample_of_pairs_stands_for_all() -> None:
+    random = np.random.default_rng(8)
+    rows = []
+    for a, b in combinations(range(1, 61), 2):
+        for week in range(3):
+            sent = datetime(2024, 1, 1, 8, tzinfo=UTC) + timedelta(weeks=week, minutes=int(random.integers(600)))
+            rows.append(event(sent, a, b))
+            if random.random() < 0.6:
+                rows.append(event(sent + timedelta(minutes=float(random.exponential(90))), b, a))
+    whole, sampled = (answers(built(rows, only=ONLY, response_sample=most)) for most in (3_000_000, 3_000))
+    assert whole["sample_ratio"] == 1
+    assert sampled["sample_ratio"] == pytest.approx(3_000 / len(rows))
+    assert sampled["pair_count"] == pytest.approx(whole["pair_count"] * sampled["sample_ratio"], rel=0.1)
+    # pairs are followed whole, and the interval is as wide as so few pairs deserve
+    assert sampled["answered_in_2_hours_low"] < whole["answered_in_2_hours"] < sampled["answered_in_2_hours_high"]
+    width = {name: row["answered_in_2_hours_high"] - row["answered_in_2_hours_low"] for name, row in (("all", whole), ("some", sampled))}
+    assert width["some"] > 1.2 * width["all"]
 
 
 def _share_within(minutes: float, mean: float, spread: float) -> float:
