@@ -70,7 +70,7 @@ def run_demo(home: Home, *, people: int, days: int, seed: int, nightly: Callable
     read = sum(part["read"] for part in summary["sync"])
     return [
         f"Read {read:,} messages, meetings and calls; figures are as of {summary['build']['as_of']}.",
-        f"Report: {home.exports / 'latest'}",
+        *(f"Report: {page}" for page in sorted((home.exports / "latest").glob("report.*.html"))),
         f"Analysts' file: {home.published}",
         "Three questions to try:",
         *(f"  perdure sql --home {home.path} {json.dumps(query)}" for query in _QUERIES),

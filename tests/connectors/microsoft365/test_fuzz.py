@@ -18,6 +18,7 @@ import pytest
 from graph_world import UNTIL, FakeGraph, Landed, P, account, chat_message, event, mail
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from spoiling import spoiler
 
 from connectors.columns import Interactions
 from connectors.errors import UserError
@@ -144,25 +145,9 @@ def test_junk_among_good_elements_of_any_collection_loses_none_of_them(junk: lis
 @given(data=st.data())
 def test_nothing_that_a_response_may_be_raises(data: st.DataObject) -> None:
     fake, _ = world()
-    left = 4
-
-    def spoil(body: Any) -> Any:
-        nonlocal left
-        if left == 0 or not data.draw(st.booleans()):
-            return body
-        left -= 1
-        place = body
-        while True:
-            key = data.draw(st.sampled_from(sorted(place))) if isinstance(place, dict) else data.draw(st.integers(0, len(place) - 1))
-            if isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
-                place = place[key]
-                continue
-            place[key] = data.draw(JUNK)
-            return body
-
     # where the directory's own pages lead nowhere, the night ends with that; of every other stream it is coverage
     with suppress(GraphError):
-        read(fake, spoil, nights=2)
+        read(fake, spoiler(data, JUNK, 4), nights=2)
 
 
 # -- extremes -----------------------------------------------------------------------------------------------------------

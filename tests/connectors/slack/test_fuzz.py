@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from spoiling import spoiler
 
 from connectors.pseudonyms import Pseudonymiser
 from connectors.records import SCHEMAS
@@ -139,23 +140,7 @@ def test_junk_among_good_elements_of_any_list_loses_none_of_them(fake_slack: Any
 @given(data=st.data())
 def test_nothing_that_a_response_may_be_raises(fake_slack: Any, data: st.DataObject) -> None:
     fake, _ = workspace(fake_slack)
-    left = 3
-
-    def spoil(body: Any) -> Any:
-        nonlocal left
-        if left == 0 or not data.draw(st.booleans()):
-            return body
-        left -= 1
-        place = body
-        while True:
-            key = data.draw(st.sampled_from(sorted(place))) if isinstance(place, dict) else data.draw(st.integers(0, len(place) - 1))
-            if isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
-                place = place[key]
-                continue
-            place[key] = data.draw(JUNK)
-            return body
-
-    read(fake, spoil)
+    read(fake, spoiler(data, JUNK, 3))
 
 
 # -- exports ------------------------------------------------------------------------------------------------------------
