@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from connectors import events_file
 from connectors.pseudonyms import Pseudonymiser
 from connectors.sandbox import Organisation, World, make, write_events
 from pipelines.build import build
+from pipelines.catalog import TableSpec
 from pipelines.settings import Settings, load_declarations
 from pipelines.warehouse import Warehouse
 
@@ -124,8 +126,13 @@ def built(organisation: Organisation, only: Iterable[str], policies: list[dict[s
         events, people = write_events(organisation, Path(folder))
         for batch in events_file.read(events, pseudonyms, people=people):
             warehouse.store(batch)
-        build(warehouse, settings.measure, load_declarations(settings, Path(folder), pseudonyms), catalog=tables(only))
+        build(warehouse, settings.measure, load_declarations(settings, Path(folder), pseudonyms), catalog=_catalog(tuple(only)))
     return Society(organisation, warehouse)
+
+
+@cache
+def _catalog(only: tuple[str, ...]) -> dict[str, TableSpec]:
+    return tables(only)
 
 
 def society(name: str, seed: int, only: Iterable[str]) -> Society:
