@@ -29,6 +29,15 @@ def test_every_query_runs(published: Path, query: str) -> None:
         assert connection.sql(query).columns
 
 
+@pytest.mark.parametrize("client", ["Python", "networkx"])
+def test_the_connection_examples_in_python_work(published: Path, client: str) -> None:
+    (code,) = re.findall(rf"^- \*\*{client}\*\*: `(.+)`$", TEXT, flags=re.MULTILINE)
+    *imports, expression = code.replace("perdure-home/analytics.duckdb", str(published)).split("; ")
+    names: dict[str, object] = {"duckdb": duckdb}
+    exec("\n".join(imports), names)  # noqa: S102 - our own README
+    assert len(eval(expression, names))  # noqa: S307 - our own README
+
+
 def test_ci_runs_the_readmes_test_command_word_for_word() -> None:
     (command,) = re.findall(r"^    (python3 .*pytest.*)$", TEXT, flags=re.MULTILINE)
     assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")

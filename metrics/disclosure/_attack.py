@@ -182,7 +182,7 @@ def cleared(cells: Cells, low: Numbers, high: Numbers, protection: float) -> Fla
     is_narrow = by_line(is_open[child] & (part_width < protection)) > 0
     is_wide = is_single & ~is_narrow & (~is_open[total] | (total_width >= protection))
 
-    clear = is_open & (degree == 0) & (high - low >= protection)
+    clear: Flags = is_open & (degree == 0) & (high - low >= protection)
     clear[child[is_wide[line] & is_open[child]]] = True
     clear[total[is_wide & is_open[total]]] = True
     return clear

@@ -46,7 +46,8 @@ def repeated(tables: Mapping[str, pa.Table], roles: Mapping[str, Roles], gone: M
             if not _are_one(values[one][at_one], values[other][at_other]):
                 continue
             for shown, its, hidden, others in ((one, at_one, other, at_other), (other, at_other, one, at_one)):
-                blank = its[gone[hidden][others] & ~gone[shown][its] & ~np.isnan(values[shown][its])]
+                # none (0) is no secret
+                blank = its[gone[hidden][others] & ~gone[shown][its] & (np.nan_to_num(values[shown][its]) != 0)]
                 if len(blank):
                     flags = found.setdefault(shown, {}).setdefault(column, np.zeros(tables[shown].num_rows, np.bool_))
                     flags[blank] = True

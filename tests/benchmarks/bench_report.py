@@ -166,12 +166,12 @@ def published(people: int, path: Path, seed: int = 1) -> dict[str, int]:
         for name, columns in tables.items():
             spec = catalog[f"metrics.{name}"]
             rows = len(next(iter(columns.values())))
-            filled = {
-                column.name: columns[column.name]
-                if column.name in columns
-                else _plausible(UNIT_TYPES[column.unit], column.unit, rows, random)
+            others = {
+                column.name: _plausible(UNIT_TYPES[column.unit], column.unit, rows, random)
                 for column in spec.columns
+                if column.name not in columns
             }
+            filled = {column.name: (columns | others)[column.name] for column in spec.columns}
             rows_made = pa.table(filled)  # noqa: F841 - DuckDB finds it by its name
             connection.execute(f"delete from metrics.{name}")
             connection.execute(f"insert into metrics.{name} select * from rows_made")
@@ -195,11 +195,13 @@ def measure(people: int, folder: Path) -> dict[str, Any]:
     path = folder / "analytics.duckdb"
     rows = published(people, path)
     seconds: dict[str, float] = {}
+    processor: dict[str, float] = {}
 
     def timed(name: str, work: Callable[[], Any]) -> Any:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         result = work()
         seconds[name] = round(time.perf_counter() - start, 2)
+        processor[name] = round(time.process_time() - used, 2)
         return result
 
     allowed = timed("disclosure", lambda: release(path, DisclosurePolicy()))
@@ -212,6 +214,7 @@ def measure(people: int, folder: Path) -> dict[str, Any]:
         "people": people,
         "rows": rows,
         "seconds": seconds,
+        "processor_seconds": processor,
         "cells": len(cells.keys),
         "hidden_cells": int(done.hidden.sum()),
         "rounds": done.round_count,
@@ -235,9 +238,9 @@ def main() -> None:
         options.json.write_text(text + "\n", encoding="utf-8")
     out = sys.stdout
     out.write(text + "\n\n")
-    out.write(f"{'step':<24}{'seconds':>10}\n")
+    out.write(f"{'step':<24}{'seconds':>10}{'processor':>12}\n")
     for name, value in found["seconds"].items():
-        out.write(f"{name:<24}{value:>10.2f}\n")
+        out.write(f"{name:<24}{value:>10.2f}{found['processor_seconds'][name]:>12.2f}\n")
     whole = found["seconds"]["export over the last"]
     out.write(f"\n{options.people:,} people: report in two languages and exports in {whole:.1f} s; the goal is {GOAL_SECONDS} s.\n")
 

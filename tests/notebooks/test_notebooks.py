@@ -48,6 +48,8 @@ def test_it_runs_from_top_to_bottom(path: Path, home: Path, monkeypatch: pytest.
     monkeypatch.setenv("PERDURE_HOME", str(home))
     outputs, definitions = loaded(path).run()  # type: ignore[attr-defined]
     assert any(output is not None for output in outputs)
+    shown = "".join(marimo.as_html(output).text for output in outputs if output is not None)
+    assert "<script>alert" not in shown
     if "connection" in definitions:
         definitions["connection"].close()
     if path.stem == "05_your_own_question":

@@ -61,7 +61,8 @@ def _sentence(view: View, name: Markup, rows: Sequence[Row], unchanged: Sequence
     Of outcomes that did not change, it names those in `unchanged`.
     """
     words = view.words
-    changes, still = [], []
+    changes: list[Markup] = []
+    still: list[Markup] = []
     for row in _averages(rows):
         low, high = row.number("effect_low"), row.number("effect_high")
         if low is None or high is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from markupsafe import Markup
@@ -15,7 +15,7 @@ from pipelines.report.sections.reciprocity import TABLE as RECIPROCITY
 from pipelines.report.sections.shared import direction
 from pipelines.report.sections.teams import CROSS, SHARE
 
-MEASURES: Final = (
+MEASURES: Final[Sequence[tuple[str, str, Mapping[str, str], tuple[str, str, str], str, str, str]]] = (
     ("kept", CHURN, {"slice": "all"}, KEPT, "percent", "previous_tie_count", "ties"),
     ("returned", RECIPROCITY, {}, RHO, "number", "person_count", "people"),
     ("crossing", CROSS, {}, SHARE, "percent", "tie_count", "ties"),

@@ -195,7 +195,7 @@ def _name(team: str) -> Markup:
 def _named(view: View, rows: Sequence[Row]) -> list[Markup]:
     """The pairs of teams furthest above and below what their sizes explain, where that is no chance."""
     words = view.words
-    between = [row for row in rows if row["team_a"] != row["team_b"] and row.number(RATIO[0]) is not None]
+    between = [row for row in rows if row["team_a"] != row["team_b"] and row.number(RATIO[0]) is not None and not row.hides("tie_count")]
     above = sorted((row for row in between if (row.number(RATIO[1]) or 0.0) > 1), key=lambda row: -(row.number(RATIO[0]) or 0.0))
     high = (row.number(RATIO[2]) for row in between)
     below = sorted(

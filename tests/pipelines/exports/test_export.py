@@ -132,6 +132,12 @@ def test_no_text_is_a_formula_in_csv_or_xlsx(published: Path, tmp_path: Path) ->
     assert not [cell for cell in values if cell.data_type == "f" or str(cell.value).startswith(("=", "+", "@"))]
     assert f"'{HOSTILE[1]}" in {cell.value for cell in values}
     assert "'=cmd|' /C calc'!A0" in {cell.value for cell in values}
+    # what is no spreadsheet keeps the name as it is, as text; the page escapes it
+    parquet = pq.read_table(folder / "parquet" / "metrics.team_tie.parquet")["team"].to_pylist()
+    assert set(HOSTILE) <= set(parquet)
+    for language in ("en", "fr"):
+        assert "<script" not in (folder / f"report.{language}.html").read_text(encoding="utf-8")
+    assert "<script" not in (folder / "datapackage.json").read_text(encoding="utf-8")
 
 
 def test_the_workbook_is_fit_to_be_read(published: Path, tmp_path: Path) -> None:

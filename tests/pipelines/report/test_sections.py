@@ -135,3 +135,116 @@ def test_declared_relationships_in_order_of_need_with_counts_as_promised(tmp_pat
     assert said.index("Gone", said.index("Last mutual")) < said.index("Good", said.index("Last mutual"))
     assert re.search(r"Good ?on track ?what is asked for is there ?4 ?3 ?4", said)
     assert "withheld" in said[said.index("Tiny") :]
+
+
+HALF = spec(
+    "tie_half_life",
+    "grouping level",
+    "grouping:text level:text tie_count:count person_count:count half_life_weeks:weeks lower_weeks:weeks upper_weeks:weeks reason:text",
+)
+CURVE = spec(
+    "tie_survival",
+    "grouping level age_days",
+    "grouping:text level:text age_days:days tie_count:count person_count:count survival_ratio:ratio lower_ratio:ratio upper_ratio:ratio "
+    "reason:text",
+)
+CURVES = [["all", "all", age, 900, 300, share, share - 0.05, share + 0.05, None] for age, share in ((0.0, 1.0), (30.0, 0.8), (90.0, 0.5))]
+
+
+def half(level: str, ties: int, middle: float | None, low: float | None, high: float | None) -> list[Any]:
+    return ["medium_mix", level, ties, 120, middle, low, high, None if middle else "not_reached"]
+
+
+@pytest.mark.parametrize(
+    "joined,said",
+    [
+        # the interval of channels ends at 13 weeks: chats lie wholly above it, meetings do not
+        (
+            half("channel+chat", 60, 19.0, 14.0, None),
+            "Where chats join in within the first weeks, half last 19 weeks (at least 14), of 60 ties.",
+        ),
+        (
+            half("channel+meeting", 60, None, 15.0, None),
+            "Where meetings join in within the first weeks, half last longer than 15 weeks, of 60 ties.",
+        ),
+        (half("channel+meeting", 60, 14.0, 12.0, 17.0), "No other medium that joins in can be told to make them last."),
+    ],
+)
+def test_what_keeps_ties_is_said_only_where_intervals_part(tmp_path: Path, joined: list[Any], said: str) -> None:
+    rows = [half("channel", 135, 11.0, 10.0, 13.0), half("email", 135, 15.0, 12.0, 18.0), joined]
+    page = render(published_file(tmp_path / "a.duckdb", [(CURVE, CURVES), (HALF, rows)]))
+    text = plain(page, "survival").replace("\u00a0", " ")
+    assert "Ties kept up in channels alone fade fastest: half are gone after 11 weeks (10 to 13), of 135 ties." in text
+    assert said in text
+    assert said in plain(page, "summary").replace("\u00a0", " ")
+
+
+def test_media_in_which_too_few_ties_began_are_one_line(tmp_path: Path) -> None:
+    begun = [
+        *(["origin_medium", "email", *row[2:]] for row in CURVES),
+        ["origin_medium", "call", 0.0, 15, 20, None, None, None, "too_few"],
+        ["origin_medium", "slack_huddle", 0.0, 0, 0, None, None, None, "too_few"],
+    ]
+    page = render(published_file(tmp_path / "a.duckdb", [(CURVE, [*CURVES, *begun])]))
+    assert page.count('aria-label="Share of ties begun in') == 1
+    text = plain(page, "survival")
+    assert "Not shown (too few to tell): Call (15)." in text
+    assert "huddle" not in text
+
+
+CHURN = spec(
+    "org_panel_churn",
+    "panel_kind panel_start medium slice",
+    "panel_kind:text panel_start:date medium:text slice:text person_count:count previous_tie_count:count persisted_count:count "
+    "formed_count:count reactivated_count:count decayed_count:count persistence_ratio:ratio lower_ratio:ratio upper_ratio:ratio "
+    "reason:text",
+)
+
+
+def kept(month: int, low: float, high: float) -> list[Any]:
+    return ["month", date(2026, month, 1), "any", "all", 200, 900, 700, 130, 60, 200, (low + high) / 2, low, high, None]
+
+
+@pytest.mark.parametrize(
+    "rows,said",
+    [
+        (
+            [kept(4, 0.70, 0.74), kept(5, 0.80, 0.84)],
+            "the share of ties kept from the period before rose to 82% (80 to 84%) from 72% (900 ties)",
+        ),
+        (
+            [kept(4, 0.80, 0.84), kept(5, 0.70, 0.74)],
+            "the share of ties kept from the period before fell to 72% (70 to 74%) from 82% (900 ties)",
+        ),
+        (
+            [kept(4, 0.70, 0.80), kept(5, 0.75, 0.85)],
+            "nothing moved beyond what chance explains: the share of ties kept from the period before is 80% (75 to 85%), "
+            "after 75% (900 ties)",
+        ),
+    ],
+)
+def test_the_opening_paragraph_says_what_changed_with_interval_and_base(tmp_path: Path, rows: list[list[Any]], said: str) -> None:
+    page = render(published_file(tmp_path / "a.duckdb", [(PANEL, MONTHS), (CHURN, rows)]))
+    assert said in plain(page, "summary").replace("\u00a0", " ")
+
+
+ORIGIN = spec(
+    "tie_origin",
+    "origin",
+    "origin:text tie_count:count tie_ratio:ratio person_count:count survival_90_ratio:ratio lower_90_ratio:ratio upper_90_ratio:ratio "
+    "half_life_weeks:weeks reason:text",
+)
+
+
+@pytest.mark.parametrize(
+    "own,said",
+    [((0.30, 0.40), "They hold better"), ((0.70, 0.80), "They hold less well"), ((0.45, 0.55), "cannot be told")],
+)
+def test_ties_of_the_organisation_beside_those_of_people(tmp_path: Path, own: tuple[float, float], said: str) -> None:
+    rows = [
+        ["institutional", 600, 0.6, 200, 0.55, 0.5, 0.6, 15.0, None],
+        ["organic", 400, 0.4, 200, sum(own) / 2, *own, 11.0, None],
+    ]
+    text = plain(render(published_file(tmp_path / "a.duckdb", [(CURVE, CURVES), (ORIGIN, rows)])), "survival")
+    assert "The organisation itself brought about 60% of the ties that began (600 ties)" in text
+    assert said in text
