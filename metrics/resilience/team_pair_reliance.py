@@ -160,7 +160,7 @@ def _team_members(frame: pd.DataFrame, side: str) -> tuple[Ints, Ints, Floats]:
 def _by_panel(frame: pd.DataFrame, seed: int, side: str) -> Callable[[], Floats]:
     """Draw a number for each row, from a stream a panel: a panel's figures do not depend on which others are computed with it."""
     sizes = frame.groupby(["panel_kind", "panel_start"], sort=True).size()
-    streams = [(generator(seed, side, *panel), int(size)) for panel, size in sizes.items()]
+    streams = [(generator(seed, side, panel), int(size)) for panel, size in sizes.items()]
     return lambda: np.concatenate([stream.random(size) for stream, size in streams])
 
 
