@@ -157,7 +157,9 @@ def removal_curve(ties: Integers, people: int, order: Integers) -> Integers:
     matrix = sparse.coo_array((moment + 1.0, (ties[:, 0], ties[:, 1])), shape=(people, people)).tocsr()
     forest = csgraph.minimum_spanning_tree(matrix).tocoo()
     by_moment = np.argsort(forest.data, kind="stable")
-    joins = zip(forest.row[by_moment].tolist(), forest.col[by_moment].tolist(), (forest.data[by_moment] - 1).astype(np.int64).tolist(), strict=True)
+    joins = zip(
+        forest.row[by_moment].tolist(), forest.col[by_moment].tolist(), (forest.data[by_moment] - 1).astype(np.int64).tolist(), strict=True
+    )
     parent, size = list(range(people)), [1] * people
     largest = np.zeros(people + 1, dtype=np.int64)
     largest[1:] = 1

@@ -89,10 +89,15 @@ def run(sizes: dict[int, int], networkx_people: int = NETWORKX_PEOPLE) -> dict[s
         result, figures = measured(all_measures, people, arcs)
         found["sizes"][people] = {**figures, **result}
     found["exponents"] = {
-        name: exponents({people: found["sizes"][people]["seconds"][name] for people in sizes}) for name in found["sizes"][min(sizes)]["seconds"]
+        name: exponents({people: found["sizes"][people]["seconds"][name] for people in sizes})
+        for name in found["sizes"][min(sizes)]["seconds"]
     }
     arcs = networkx_people * 25
     ours, _ = measured(all_measures, networkx_people, arcs)
     theirs, _ = measured(by_networkx, networkx_people, arcs)
-    found["networkx"] = {"people": networkx_people, "seconds": theirs, "times_faster": {name: theirs[name] / ours["seconds"][name] for name in theirs}}
+    found["networkx"] = {
+        "people": networkx_people,
+        "seconds": theirs,
+        "times_faster": {name: theirs[name] / ours["seconds"][name] for name in theirs},
+    }
     return found

@@ -28,8 +28,18 @@ from benchmarks import bench_build, bench_graphs  # noqa: E402
 
 SIZES = {
     "tiny": {"build": [20_000, 40_000, 80_000], "compared": 20_000, "graphs": {500: 5_000, 1_000: 10_000, 2_000: 20_000}, "networkx": 200},
-    "small": {"build": [200_000, 500_000, 1_000_000], "compared": 500_000, "graphs": {2_000: 50_000, 6_000: 150_000, 20_000: 500_000}, "networkx": 1_000},
-    "full": {"build": [1_000_000, 5_000_000, 25_000_000, 50_000_000], "compared": 5_000_000, "graphs": bench_graphs.SIZES, "networkx": 2_000},
+    "small": {
+        "build": [200_000, 500_000, 1_000_000],
+        "compared": 500_000,
+        "graphs": {2_000: 50_000, 6_000: 150_000, 20_000: 500_000},
+        "networkx": 1_000,
+    },
+    "full": {
+        "build": [1_000_000, 5_000_000, 25_000_000, 50_000_000],
+        "compared": 5_000_000,
+        "graphs": bench_graphs.SIZES,
+        "networkx": 2_000,
+    },
 }
 OTHERS = {
     "sources": {"small": ["--messages", "20000"], "full": ["--messages", "1000000"]},
@@ -69,7 +79,8 @@ def printed(found: dict[str, Any]) -> str:
             night = each["night"]["seconds"]
             lines.append(
                 f"{count:>14,} {each['build']['seconds']:>9.1f} {each['build']['peak_gigabytes']:>8.2f} "
-                f"{count / each['build']['seconds'] / 1e6:>7.2f} {sum(night.values()):>8.1f}  " + ", ".join(f"{part:.1f}" for part in night.values())
+                f"{count / each['build']['seconds'] / 1e6:>7.2f} {sum(night.values()):>8.1f}  "
+                + ", ".join(f"{part:.1f}" for part in night.values())
             )
         lines += ["", f"{'stage':<36} " + " ".join(f"{count:>12,}" for count in found["build"]["sizes"]) + "  growth exponents"]
         for name, grown in found["build"]["exponents"].items():
@@ -83,12 +94,21 @@ def printed(found: dict[str, Any]) -> str:
         lines.append(f"  times faster than pandas and networkx: {both['times_faster_than_pandas_networkx']:.1f}")
     if "graphs" in found:
         people = list(found["graphs"]["sizes"])
-        lines += ["", f"{'measure of networks of people':<36} " + " ".join(f"{count:>9,}" for count in people) + "  growth exponents; times faster than networkx"]
+        lines += [
+            "",
+            f"{'measure of networks of people':<36} "
+            + " ".join(f"{count:>9,}" for count in people)
+            + "  growth exponents; times faster than networkx",
+        ]
         for name, grown in found["graphs"]["exponents"].items():
             cells = " ".join(f"{found['graphs']['sizes'][count]['seconds'][name]:>9.2f}" for count in people)
             faster = found["graphs"]["networkx"]["times_faster"].get(name)
             lines.append(f"{name:<36} {cells}  " + ", ".join(f"{value:.2f}" for value in grown) + (f"; {faster:.0f}" if faster else ""))
-        for what, key in (("all", "all_seconds"), ("peak GB", "peak_gigabytes"), ("error of top betweenness", "betweenness_relative_error_of_top_hundredth")):
+        for what, key in (
+            ("all", "all_seconds"),
+            ("peak GB", "peak_gigabytes"),
+            ("error of top betweenness", "betweenness_relative_error_of_top_hundredth"),
+        ):
             lines.append(f"{what:<36} " + " ".join(f"{found['graphs']['sizes'][count][key]:>9.2f}" for count in people))
     lines += [f"\n{name}\n{found[name]}" for name in OTHERS if name in found]
     return "\n".join(lines)
