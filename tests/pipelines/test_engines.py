@@ -8,6 +8,7 @@ import pytest
 
 from connectors.errors import UserError
 from pipelines import engines, flows, spark
+from pipelines.doctor import examine
 from pipelines.home import Home
 from pipelines.initialise import initialise
 from pipelines.settings import BuildSettings, Settings, load_settings
@@ -78,3 +79,14 @@ def test_what_spark_needs_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(session, "java_command", lambda: str(old))
     with pytest.raises(UserError, match="Java 11 is too old; install 17"):
         spark.require()
+
+
+def test_the_doctor_says_what_spark_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(tmp_path / "home").create()
+    initialise(home)
+    assert "engine" not in {found.name for found in examine(home)}
+    monkeypatch.setenv("PERDURE_BUILD__ENGINE", "spark")
+    monkeypatch.setattr(session, "java_command", lambda: None)
+    (found,) = (found for found in examine(home) if found.name == "engine")
+    assert found.verdict == "mend"
+    assert "Java is not installed" in found.detail
