@@ -19,6 +19,7 @@ from urllib.request import urlopen
 import duckdb
 
 from connectors.errors import UserError
+from pipelines.engines import require_engine
 from pipelines.home import Home
 from pipelines.keys import FINGERPRINT, NEXT, load_pseudonymiser
 from pipelines.rotate import ROTATION
@@ -74,6 +75,8 @@ def examine(home: Home) -> list[Finding]:
     except UserError as error:
         settings = None
         findings.append(Finding("settings", "mend", str(error), "correct it in perdure.toml or the environment"))
+    if settings is not None and settings.build.engine != "duckdb":
+        findings.append(_engine(settings))
     findings += _lock(home)
     findings += _warehouse(home, settings)
     for examination in (_disk, _encryption, _published, _leftovers):
@@ -114,6 +117,14 @@ def _is_open(path: Any) -> bool:
         return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
     except OSError:
         return False
+
+
+def _engine(settings: Settings) -> Finding:
+    try:
+        require_engine(settings.build)
+    except UserError as error:
+        return Finding("engine", "mend", str(error), "install it, or set build.engine to duckdb")
+    return Finding("engine", "ok", f"{settings.build.engine} can start")
 
 
 def _lock(home: Home) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -84,6 +85,8 @@ def opened_engine(home: Home, wanted: BuildSettings) -> AbstractContextManager[E
         return nullcontext()
     from pipelines import spark
 
-    exchange = Path(wanted.exchange) / f"perdure-{home.path.name}" if wanted.exchange else home.exchange
+    # homes of the same name may share the folder
+    own = f"perdure-{home.path.name}-{hashlib.sha256(str(home.path).encode()).hexdigest()[:8]}"
+    exchange = Path(wanted.exchange) / own if wanted.exchange else home.exchange
     conf = {name.strip(): value for name, _, value in (line.partition("=") for line in wanted.conf)}
     return spark.SparkEngine(exchange, master=wanted.master, conf=conf)

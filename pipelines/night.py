@@ -27,9 +27,10 @@ def build_stage(home: Home, settings: Settings, *, as_of: date | None = None) ->
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
     declarations = load_declarations(settings, home.path, pseudonyms)
     with (
-        opened_engine(home, settings.build) as engine,
         open_warehouse(home, settings) as warehouse,
         warehouse.recorded("build") as counts,
+        # after the lock: the engine empties its folder, which may be another run's
+        opened_engine(home, settings.build) as engine,
     ):
         verify_key(warehouse, pseudonyms)
         say = reporter()

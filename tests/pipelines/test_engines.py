@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import UserError
-from pipelines import engines, flows, spark
+from pipelines import engines, flows, night, spark, sync
+from pipelines.doctor import examine
 from pipelines.home import Home
 from pipelines.initialise import initialise
 from pipelines.settings import BuildSettings, Settings, load_settings
 from pipelines.spark import session
+from pipelines.warehouse import WriterLockedError
 
 
 def test_by_default_the_warehouse_computes_everything(tmp_path: Path) -> None:
@@ -38,7 +40,8 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with engines.opened_engine(Home(tmp_path / "home"), wanted) as engine:
         assert isinstance(engine, spark.SparkEngine)
         assert (engine.master, engine.conf) == ("local[3]", {"spark.x": "a=b"})
-        assert engine.exchange == tmp_path / "shared" / "perdure-home"
+        assert engine.exchange.parent == tmp_path / "shared"
+        assert engine.exchange.name.startswith("perdure-home-")
         assert engine.exchange.is_dir()
     assert not engine.exchange.exists()
     assert (tmp_path / "shared").is_dir()
@@ -78,3 +81,25 @@ def test_what_spark_needs_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(session, "java_command", lambda: str(old))
     with pytest.raises(UserError, match="Java 11 is too old; install 17"):
         spark.require()
+
+
+def test_the_doctor_says_what_spark_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(tmp_path / "home").create()
+    initialise(home)
+    assert "engine" not in {found.name for found in examine(home)}
+    monkeypatch.setenv("PERDURE_BUILD__ENGINE", "spark")
+    monkeypatch.setattr(session, "java_command", lambda: None)
+    (found,) = (found for found in examine(home) if found.name == "engine")
+    assert found.verdict == "mend"
+    assert "Java is not installed" in found.detail
+
+
+def test_a_build_that_must_wait_leaves_the_folder_of_the_running_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spark, "require", lambda: None)
+    home = Home(tmp_path / "home").create()
+    initialise(home)
+    home.exchange.mkdir()
+    (home.exchange / "1-pair.parquet").touch()
+    with sync.open_warehouse(home, Settings()), pytest.raises(WriterLockedError):
+        night.build_stage(home, Settings(build=BuildSettings(engine="spark")))
+    assert (home.exchange / "1-pair.parquet").exists()
