@@ -289,7 +289,8 @@ class _Build:
             self._build_table(spec)
         if has_panels:
             warehouse.run(
-                "insert into raw.touched_panel select panel_kind, panel_start from (select * from core.panel except select * from panel_before) "
+                "insert into raw.touched_panel select panel_kind, panel_start "
+                "from (select * from core.panel except select * from panel_before) "
                 "except select panel_kind, panel_start from raw.touched_panel"
             )
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from connectors.errors import UserError
 from connectors.rotation import Rotation
-from pipelines import night
+from pipelines import facts, night
 from pipelines.home import Home
 from pipelines.keys import BLOCK, FINGERPRINT, NEXT, VARIABLE, key_text, pseudonymiser, verify_key
 from pipelines.privacy import other_files, remove_leftovers
@@ -38,6 +38,7 @@ class Rotated:
         place: Where the new key is.
         to_do: What is left for the user to do, a sentence each.
         removed: Leftovers of killed runs that were removed.
+        facts: Folders of facts that were written anew, or removed where nothing is published.
         exports: Exports, which hold no pseudonym and stay.
         unmanaged: Files in the home that perdure did not write: they may hold the old pseudonyms.
     """
@@ -47,6 +48,7 @@ class Rotated:
     place: str = ""
     to_do: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    facts: list[str] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
     unmanaged: list[str] = field(default_factory=list)
 
@@ -140,6 +142,7 @@ def _finish(home: Home, settings: Settings, done: Rotated) -> None:
     done.removed = remove_leftovers(home)
     if was_published:
         night.publish_stage(home, settings)
+    done.facts = facts.renew(home)
     with open_warehouse(home, settings) as warehouse:
         warehouse.remember(ROTATION, "finished")
     done.exports, done.unmanaged = other_files(home)

@@ -121,6 +121,7 @@ def print_rotated(done: Rotated, *, as_json: bool) -> None:
     for title, names in (
         ("To do", done.to_do),
         ("Leftovers of killed runs removed", done.removed),
+        ("Facts written anew, or removed", done.facts),
         ("Exports (they hold no pseudonym, and stay)", done.exports),
         ("Not written by perdure; look through them yourself", done.unmanaged),
     ):

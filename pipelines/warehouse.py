@@ -433,6 +433,8 @@ def _connect(path: Path | None, memory_limit: str | None) -> duckdb.DuckDBPyConn
         finally:
             os.umask(mask)
     connection.execute("set TimeZone = 'UTC'")
+    # the build tells its own progress; DuckDB's bar would stand between the lines of a log
+    connection.execute("set enable_progress_bar = false")
     return connection
 
 

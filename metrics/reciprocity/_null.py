@@ -8,7 +8,7 @@ import numpy as np
 
 from metrics.panels import Floats, Integers
 
-CONTACT_BUDGET = 4_000_000
+CONTACT_BUDGET = 2_000_000
 """About how many contacts are redrawn for one figure. Large networks get fewer draws: their null hardly varies between draws."""
 
 LEAST_DRAWS = 3

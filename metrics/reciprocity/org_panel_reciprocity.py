@@ -45,7 +45,7 @@
 # caveat: The null asks who with whom, given how much each sends and receives; as people keep to few partners, real networks lie far from
 #   it and z is large.
 # caveat: Contact with other organisations is included; contact among outsiders is seen only where someone internal took part.
-# caveat: Of networks of more than 1.3 million contacts, each draw looks at a sample of 300 people: r_null_sd and r_w_null_sd then
+# caveat: Of networks of more than 0.66 million contacts, each draw looks at a sample of 300 people: r_null_sd and r_w_null_sd then
 #   hold the error of sampling, and z is understated.
 # caveat: The interval treats people as drawn from many like them, and lets pairs with a person in common depend on each other.
 # reference: Garlaschelli, Loffredo (2004), Patterns of link reciprocity in directed networks, Phys. Rev. Lett. 93, 268701.
@@ -57,7 +57,9 @@
 
 from __future__ import annotations
 
+import os
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -81,17 +83,24 @@ def org_panel_reciprocity(pair_panel: pa.Table, panel: pa.Table, touched_panel: 
     a, b, ab, ba = (integers(pair_panel, name) for name in ("person_a_key", "person_b_key", "ab_count", "ba_count"))
     forth, back = (floats(pair_panel, name) for name in ("ab_weight", "ba_weight"))
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    known: dict[tuple[Any, ...], dict[str, Any]] = {}
+    wanted: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    contents: dict[tuple[Any, ...], Integers] = {}
     for key, positions in row_groups(pair_panel, "panel_kind", "panel_start", "medium"):
         used = positions[ab[positions] + ba[positions] > 0]
         if len(used):
             used = used[np.lexsort((b[used], a[used]))]
             # where one medium is all there is, `any` gets the same draws and so the very same figures
-            content = (*key[:2], *(zlib.crc32(part[used].tobytes()) for part in (a, b, ab, ba, forth, back)))
-            if content not in known:
-                random = generator(parameters.seed, *content)
-                known[content] = reciprocity(a[used], b[used], ab[used], ba[used], forth[used], back[used], parameters, random)
-            rows[key] = known[content]
+            wanted[key] = (*key[:2], *(zlib.crc32(part[used].tobytes()) for part in (a, b, ab, ba, forth, back)))
+            contents.setdefault(wanted[key], used)
+
+    def figures(content: tuple[Any, ...], used: Integers) -> dict[str, Any]:
+        random = generator(parameters.seed, *content)
+        return reciprocity(a[used], b[used], ab[used], ba[used], forth[used], back[used], parameters, random)
+
+    # numpy sorts and looks up without Python's lock, so that threads share the work
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        known = dict(zip(contents, pool.map(figures, contents.keys(), contents.values()), strict=True))
+    rows |= {key: known[content] for key, content in wanted.items()}
     for (kind, start), is_observed in observed_panels(panel, touched_panel).items():
         rows.setdefault((kind, start, "any"), {**_NOTHING, "reason": "no_direction" if is_observed else "not_observed"})
     listed = [{"panel_kind": key[0], "panel_start": key[1], "medium": key[2], **rows[key]} for key in sorted(rows)]

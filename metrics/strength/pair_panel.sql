@@ -30,43 +30,73 @@
 -- restricted: yes
 -- rebuild: panel
 -- partition: pair
-with medium_day as (
-    select d.person_a_key, d.person_b_key, d.date, d.medium, d.ab_count::integer as ab_count, d.ba_count::integer as ba_count, d.ab_weight, d.ba_weight, d.co_count::integer as co_count, d.co_weight, d.minutes, d.reaction_count::integer as reaction_count
-    from core.pair_day as d
-    where d.date <= getvariable('as_of') and d.date in (select date from touched_panel_day)
-),
-any_day as (
-    -- all media together
-    select
-        person_a_key, person_b_key, date, 'any' as medium,
-        sum(ab_count)::integer as ab_count, sum(ba_count)::integer as ba_count, sum(ab_weight) as ab_weight, sum(ba_weight) as ba_weight,
-        sum(co_count)::integer as co_count, sum(co_weight) as co_weight, sum(minutes) as minutes, sum(reaction_count)::integer as reaction_count
-    from medium_day
-    group by person_a_key, person_b_key, date
-),
-summed as (
+with by_medium as (
     -- a pair has one row a day and medium, so counting rows counts days
     select
         p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key, d.medium,
         count(*) filter (where d.ab_count + d.ba_count + d.co_count > 0) as active_days,
         sum(d.ab_count)::bigint as ab_count,
         sum(d.ba_count)::bigint as ba_count,
-        round(sum(d.ab_weight), 9) as ab_weight,
-        round(sum(d.ba_weight), 9) as ba_weight,
+        sum(d.ab_weight) as ab_weight,
+        sum(d.ba_weight) as ba_weight,
         sum(d.co_count)::bigint as co_count,
-        round(sum(d.co_weight), 9) as co_weight,
-        round(sum(d.minutes), 6) as minutes,
+        sum(d.co_weight) as co_weight,
+        sum(d.minutes) as minutes,
         sum(d.reaction_count)::bigint as reaction_count,
         max(d.date) as last_date
-    from (select * from medium_day union all select * from any_day) as d
-    join touched_panel_day as p on d.date = p.date
+    from core.pair_day as d
+    join touched_panel_day as p on p.date = d.date
+    where d.date <= getvariable('as_of')
     group by p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key, d.medium
+),
+active_day as (
+    -- a day on which two media were used is one day
+    select distinct person_a_key, person_b_key, date
+    from core.pair_day
+    where date <= getvariable('as_of') and date in (select date from touched_panel_day) and ab_count + ba_count + co_count > 0
+),
+active as (
+    select p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key, count(*) as active_days
+    from active_day as d
+    join touched_panel_day as p on p.date = d.date
+    group by p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key
+),
+together as (
+    select
+        panel_kind, panel_start, person_a_key, person_b_key,
+        sum(ab_count)::bigint as ab_count,
+        sum(ba_count)::bigint as ba_count,
+        sum(ab_weight) as ab_weight,
+        sum(ba_weight) as ba_weight,
+        sum(co_count)::bigint as co_count,
+        sum(co_weight) as co_weight,
+        sum(minutes) as minutes,
+        sum(reaction_count)::bigint as reaction_count,
+        max(last_date) as last_date
+    from by_medium
+    group by panel_kind, panel_start, person_a_key, person_b_key
+),
+summed as (
+    select * from by_medium
+    union all by name
+    select t.*, 'any' as medium, coalesce(a.active_days, 0) as active_days
+    from together as t
+    left join active as a
+        on a.panel_kind = t.panel_kind and a.panel_start = t.panel_start
+        and a.person_a_key = t.person_a_key and a.person_b_key = t.person_b_key
 )
 select
     s.panel_kind, s.panel_start, s.person_a_key, s.person_b_key, s.medium,
-    s.active_days, s.ab_count, s.ba_count, s.ab_weight, s.ba_weight, s.co_count, s.co_weight, s.minutes, s.reaction_count,
+    s.active_days, s.ab_count, s.ba_count,
+    round(s.ab_weight, 9) as ab_weight,
+    round(s.ba_weight, 9) as ba_weight,
+    s.co_count,
+    round(s.co_weight, 9) as co_weight,
+    round(s.minutes, 6) as minutes,
+    s.reaction_count,
     s.ab_count > 0 and s.ba_count > 0 as is_mutual,
     s.active_days >= getvariable('tie_active_days') or (s.ab_count > 0 and s.ba_count > 0) as is_tie,
+    -- teams and organisations are those of the last day, whatever the medium
     ma.team as team_a,
     mb.team as team_b,
     case when pa.is_internal and pb.is_internal then ma.team <> mb.team end as is_cross_team,

@@ -43,46 +43,41 @@
 with today as (
     select max(day_number) as day_number from metrics.observed_day
 ),
-daily as (
-    select
-        person_a_key, person_b_key, date,
-        bool_or(ab_count + ba_count + co_count > 0) as is_active,
-        sum(ab_count) as ab_count, sum(ba_count) as ba_count, sum(co_count) as co_count, sum(reaction_count) as reaction_count,
-        sum(ab_weight) as ab_weight, sum(ba_weight) as ba_weight, sum(co_weight) as co_weight, sum(minutes) as minutes
+active_day as (
+    -- a day on which two media were used is one day
+    select distinct person_a_key, person_b_key, date
     from core.pair_day
-    where date <= getvariable('as_of')
-    group by person_a_key, person_b_key, date
+    where date <= getvariable('as_of') and ab_count + ba_count + co_count > 0
+),
+decay as (
+    select
+        date,
+        t.day_number - o.day_number as age,
+        pow(2, -age / getvariable('half_life_days')) as middle,
+        pow(2, -age / getvariable('short_half_life_days')) as short,
+        pow(2, -age / getvariable('long_half_life_days')) as long
+    from metrics.observed_day as o
+    cross join today as t
 ),
 aged as (
-    select d.*, (select day_number from today) - o.day_number as age
-    from daily as d
-    join metrics.observed_day as o on o.date = d.date
-),
-summed as (
     select
-        person_a_key, person_b_key,
-        min(date) filter (where is_active) as first_date,
-        max(date) filter (where is_active) as last_date,
-        min(age) filter (where is_active) as silence_days,
-        max(age) filter (where is_active) as age_days,
-        count(*) filter (where is_active) as active_days,
-        sum(ab_count) as ab_count, sum(ba_count) as ba_count, sum(co_count) as co_count, sum(reaction_count) as reaction_count,
-        round(sum(ab_weight), 9) as ab_weight, round(sum(ba_weight), 9) as ba_weight, round(sum(co_weight), 9) as co_weight,
-        round(sum(minutes), 6) as meeting_minutes,
-        round(sum(pow(2, -age / getvariable('half_life_days'))) filter (where is_active), 9) as decay_score,
-        round(sum(pow(2, -age / getvariable('short_half_life_days'))) filter (where is_active), 9) as decay_short_score,
-        round(sum(pow(2, -age / getvariable('long_half_life_days'))) filter (where is_active), 9) as decay_long_score
-    from aged
-    group by person_a_key, person_b_key
-    having bool_or(is_active)
+        d.person_a_key, d.person_b_key,
+        min(d.date) as first_date,
+        max(d.date) as last_date,
+        min(o.age) as silence_days,
+        max(o.age) as age_days,
+        count(*) as active_days,
+        round(sum(o.middle), 9) as decay_score,
+        round(sum(o.short), 9) as decay_short_score,
+        round(sum(o.long), 9) as decay_long_score
+    from active_day as d
+    join decay as o on o.date = d.date
+    group by d.person_a_key, d.person_b_key
 ),
 used as (
-    select
-        person_a_key, person_b_key,
-        list_sort(list(distinct medium) filter (where ab_count + ba_count + co_count > 0)) as media,
-        arg_max(row(is_cross_team, is_external, external_kind), (date, medium)) filter (where ab_count + ba_count + co_count > 0) as latest
-    from core.pair_day
-    where date <= getvariable('as_of')
+    select person_a_key, person_b_key, list_sort(list(medium)) as media
+    from metrics.pair_panel
+    where panel_kind = 'all' and medium <> 'any' and active_days > 0
     group by person_a_key, person_b_key
 ),
 met as (
@@ -92,18 +87,22 @@ met as (
     group by 1, 2
 )
 select
-    s.person_a_key, s.person_b_key, s.first_date, s.last_date, s.silence_days, s.age_days, s.active_days,
+    s.person_a_key, s.person_b_key, d.first_date, d.last_date, d.silence_days, d.age_days, d.active_days,
     s.ab_count, s.ba_count, s.co_count, s.reaction_count, s.ab_weight, s.ba_weight, s.co_weight,
     round(s.ab_weight + s.ba_weight + s.co_weight, 9) as weight,
-    s.meeting_minutes,
+    s.minutes as meeting_minutes,
     coalesce(m.minutes, 0) as meeting_strength_minutes,
-    s.decay_score, s.decay_short_score, s.decay_long_score,
+    d.decay_score, d.decay_short_score, d.decay_long_score,
     len(u.media) as medium_count,
     u.media,
-    s.ab_count > 0 and s.ba_count > 0 as is_mutual,
-    u.latest[1] as is_cross_team,
-    u.latest[2] as is_external,
-    u.latest[3] as external_kind
-from summed as s
+    s.is_mutual,
+    case when not s.is_external then ma.team <> mb.team end as is_cross_team,
+    s.is_external,
+    s.external_kind
+from metrics.pair_panel as s
+join aged as d on d.person_a_key = s.person_a_key and d.person_b_key = s.person_b_key
 join used as u on u.person_a_key = s.person_a_key and u.person_b_key = s.person_b_key
 left join met as m on m.person_a_key = s.person_a_key and m.person_b_key = s.person_b_key
+left join core.membership as ma on ma.person_key = s.person_a_key and d.last_date >= ma.valid_from and d.last_date < ma.valid_to
+left join core.membership as mb on mb.person_key = s.person_b_key and d.last_date >= mb.valid_from and d.last_date < mb.valid_to
+where s.panel_kind = 'all' and s.medium = 'any'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import multiprocessing
 import threading
@@ -66,6 +67,6 @@ def exponents(seconds: dict[int, float]) -> list[float]:
     sizes = sorted(seconds)
     return [
         math.log(seconds[large] / seconds[small]) / math.log(large / small)
-        for small, large in zip(sizes, sizes[1:], strict=False)
+        for small, large in itertools.pairwise(sizes)
         if seconds[small] > 0 and seconds[large] > 0
     ]

@@ -110,7 +110,7 @@ def calm(organisation: Organisation, tmp_path_factory: pytest.TempPathFactory) -
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(3, 101))])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(2, 101))])
 def test_nights_with_a_fifth_of_requests_failing_leave_the_tables_of_calm_ones(
     organisation: Organisation, calm: Tables, tmp_path: Path, seed: int
 ) -> None:
@@ -134,7 +134,7 @@ from pipelines import build, night, sync
 from pipelines.home import Home
 from pipelines.settings import Settings
 # batches and chunks small enough to be killed between
-slack_sync.ROWS_A_BATCH, pump._PARTS_A_BATCH, build.CHUNK_INTERACTIONS = 20, 3, 60
+slack_sync.ROWS_A_BATCH, pump._PARTS_A_BATCH, build.CHUNK_INTERACTIONS = 20, 3, 200
 for line in sys.stdin:
     asked = json.loads(line)
     child = os.fork()

@@ -257,6 +257,29 @@ def test_a_full_disk_while_importing_loses_nothing(home: Home, tmp_path: Path) -
         assert warehouse.value("select count(*) from raw.interaction") == 28 * 4 + 28 * 200
 
 
+def test_a_full_file_system_loses_nothing(home: Home, tmp_path: Path) -> None:
+    """A real one: a tmpfs with a little more room than the home takes."""
+    place = tmp_path / "small"
+    place.mkdir()
+    size = sum(path.stat().st_size for path in home.path.rglob("*") if path.is_file()) // 1024 + 400
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", str(place)], check=False, capture_output=True).returncode:
+        pytest.skip("no file system may be mounted here (the limit of a file's size is tried by the other test)")
+    try:
+        small = Home(place / "home")
+        shutil.copytree(home.path, small.path)
+        before = small.published.read_bytes()
+        more = write_events(tmp_path / "more.csv", range(28, 56), a_day=200)
+        code, error = child(small.path, "-q", "import", "events", str(more))
+        one_line(code, error, "no room left", "nothing is lost")
+        assert small.published.read_bytes() == before
+        subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
+        assert child(small.path, "-q", "import", "events", str(more)) == (0, "")
+        with open_warehouse(small, Settings()) as warehouse:
+            assert warehouse.value("select count(*) from raw.interaction") == 28 * 4 + 28 * 200
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=False)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("share", [0.4, 1.01])
 def test_a_full_disk_loses_nothing(home: Home, tmp_path: Path, share: float) -> None:

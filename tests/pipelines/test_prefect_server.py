@@ -32,7 +32,7 @@ from pipelines.flows import LIMITED
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("nightly/nightly", "weekly-export/weekly-export", "monthly-retention/monthly-retention")
 
-pytestmark = [pytest.mark.server, pytest.mark.full, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.server, pytest.mark.full, pytest.mark.timeout(5400)]
 
 
 def free_port() -> int:
@@ -104,7 +104,6 @@ def world(tmp_path: Path) -> tuple[Path, dict[str, str]]:
         "PREFECT_HOME": str(tmp_path / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_LEVEL": "DEBUG",
-        "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
         "PYTHONPATH": str(ROOT),
         "DO_NOT_TRACK": "1",
     }
@@ -167,7 +166,7 @@ def prefect(folder: Path, environment: dict[str, str], *words: str, where: Path 
         cwd=where or folder,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -187,7 +186,7 @@ def run_all(folder: Path, environment: dict[str, str]) -> None:
     for name in NAMES:
         prefect(folder, environment, "deployment", "run", name)
         flow = name.partition("/")[0]
-        until(lambda flow=flow: states(folder).get(flow) in {"COMPLETED", "FAILED", "CRASHED"}, 400)  # type: ignore[misc]
+        until(lambda flow=flow: states(folder).get(flow) in {"COMPLETED", "FAILED", "CRASHED"}, 1500)  # type: ignore[misc]
     assert states(folder) == dict.fromkeys((name.partition("/")[0] for name in NAMES), "COMPLETED")
 
 
@@ -212,10 +211,10 @@ def test_deployments_run_on_a_server_by_a_worker(world: tuple[Path, dict[str, st
     secrets = {"perdure-key": KEY, "slack-token": sandbox.token, "graph-secret": sandbox.client_secret}
     server = ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     with hook() as (url, told), process(folder, environment, *server):
-        until(lambda: answers(environment["PREFECT_API_URL"]), 180)
+        until(lambda: answers(environment["PREFECT_API_URL"]), 900)
         made = subprocess.run(
             [sys.executable, "-c", BLOCKS], input=json.dumps({"secrets": secrets, "url": url}), env=environment, cwd=folder,
-            capture_output=True, text=True, timeout=120, check=True,
+            capture_output=True, text=True, timeout=900, check=True,
         )  # fmt: skip
         environment = with_services(environment, sandbox)
         prefect(folder, environment, "work-pool", "create", "local", "--type", "process")
@@ -224,20 +223,22 @@ def test_deployments_run_on_a_server_by_a_worker(world: tuple[Path, dict[str, st
         prefect(folder, environment, "--no-prompt", "deploy", "--all", where=ROOT)
         (folder / "automations.yaml").write_text(automations(made.stdout.strip()), encoding="utf-8")
         prefect(folder, environment, "automation", "create", "--from-file", "automations.yaml")
-        with process(folder, environment, "-m", "prefect", "worker", "start", "--pool", "local"):
+        # whatever any library says at DEBUG while a night runs (the server itself would log each step of its database)
+        loud = environment | {"PREFECT_LOGGING_ROOT_LEVEL": "DEBUG"}
+        with process(folder, loud, "-m", "prefect", "worker", "start", "--pool", "local"):
             run_all(folder, environment)
             assert events_of(folder) & {"perdure.night.done", "perdure.night.gaps"}
             # three nights were missed: the next one says so, and catches up by itself
             published = folder / "home" / "analytics.duckdb"
             os.utime(published, (time.time() - 3 * 86_400,) * 2)
             prefect(folder, environment, "deployment", "run", "nightly/nightly", "--watch")
-            until(lambda: "perdure.night.late" in events_of(folder), 30)
+            until(lambda: "perdure.night.late" in events_of(folder), 300)
             assert published.stat().st_mtime > time.time() - 3_600
             # a night that fails calls whoever the automation names
             prefect(folder, environment, "deployment", "run", "nightly/nightly", "--param", f"home={folder / 'nowhere'}")
-            until(lambda: any("perdure" in text for text in told), 200)
+            until(lambda: any("perdure" in text for text in told), 900)
         doctor = [sys.executable, "-m", "pipelines.cli", "doctor"]
-        assert subprocess.run(doctor, env=environment, cwd=folder, capture_output=True, timeout=100, check=False).returncode == 0
+        assert subprocess.run(doctor, env=environment, cwd=folder, capture_output=True, timeout=600, check=False).returncode == 0
     assert (folder / "home" / "exports" / "latest" / "datapackage.json").exists()
     (folder / "events.csv").unlink()
     held = written(folder)
@@ -266,6 +267,6 @@ def test_serve_is_one_process(world: tuple[Path, dict[str, str]]) -> None:
     port = free_port()
     with process(folder, environment, "-m", "pipelines.cli", "serve", "--port", str(port)):
         environment = environment | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
-        until(lambda: answers(environment["PREFECT_API_URL"]), 180)
-        until(lambda: "monthly-retention" in prefect(folder, environment, "deployment", "ls"), 120)
+        until(lambda: answers(environment["PREFECT_API_URL"]), 900)
+        until(lambda: "monthly-retention" in prefect(folder, environment, "deployment", "ls"), 900)
         run_all(folder, environment)

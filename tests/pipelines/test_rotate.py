@@ -15,7 +15,7 @@ from worlds import tables
 from connectors.pseudonyms import Pseudonymiser
 from connectors.sandbox import World
 from connectors.sandbox.sandbox import Sandbox
-from pipelines import cli, night, privacy, rekey, rotate, sync
+from pipelines import cli, facts, night, privacy, rekey, rotate, sync
 from pipelines.catalog import load_catalog
 from pipelines.cli import app, run
 from pipelines.doctor import examine
@@ -203,7 +203,13 @@ def test_after_a_rotation_nothing_is_read_twice_and_the_forgotten_stay_out(
 
 def test_no_old_pseudonym_is_left_in_any_byte(home: Home, settings: Settings) -> None:
     keys, ids = pseudonyms_of(home)
-    rotate.rotate(home, settings)
+    facts.export_facts(home, None)
+    assert rotate.rotate(home, settings).facts == [str(home.facts)]
+    with duckdb.connect() as connection:
+        read = f"select from_key from read_parquet('{home.facts}/contact/*/*.parquet')"
+        in_facts = {key for (key,) in connection.execute(read).fetchall()}
+    assert in_facts
+    assert not in_facts & keys
     # of all the needles those that random bytes do not hold by chance
     needles = privacy.traces(sorted(keys)[::7], sorted(ids))
     for path in home.path.rglob("*"):

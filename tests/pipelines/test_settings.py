@@ -122,3 +122,34 @@ def test_the_charter_declares_relationships(tmp_path: Path) -> None:
 def test_a_charter_that_is_not_there_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not in the home"):
         load_declarations(load_settings(write(tmp_path, "charter = 'charter.toml'\n")), tmp_path, NAMES)
+
+
+def test_a_secret_that_names_a_block_is_loaded_from_it_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def load(name: str, setting: str) -> str:
+        asked.append((name, setting))
+        return f"the-secret-of-{name}"
+
+    monkeypatch.setattr("pipelines.secret_blocks.load_secret", load)
+    (tmp_path / "perdure.toml").write_text('[slack]\ntoken = "block:slack-token"\n', encoding="utf-8")
+    monkeypatch.setenv("PERDURE_MICROSOFT365__TENANT_ID", "t")
+    monkeypatch.setenv("PERDURE_MICROSOFT365__CLIENT_ID", "c")
+    monkeypatch.setenv("PERDURE_MICROSOFT365__CLIENT_SECRET", "block:graph-secret")
+    settings = load_settings(tmp_path / "perdure.toml")
+    assert asked == [("slack-token", "slack.token"), ("graph-secret", "microsoft365.client_secret")]
+    assert settings.slack is not None
+    assert settings.slack.token.get_secret_value() == "the-secret-of-slack-token"
+    assert "the-secret" not in repr(settings)
+    assert "the-secret" not in settings.model_dump_json()
+
+
+def test_a_block_that_is_not_there_is_one_line_that_names_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> None:
+        raise ValueError(f"no block {name} with hunter2")
+
+    monkeypatch.setattr("prefect.blocks.system.Secret.load", refuse)
+    (tmp_path / "perdure.toml").write_text('[slack]\ntoken = "block:slack-token"\n', encoding="utf-8")
+    with pytest.raises(UserError, match=r"slack.token: the Secret block cannot be loaded \(ValueError\); create it") as caught:
+        load_settings(tmp_path / "perdure.toml")
+    assert "hunter2" not in str(caught.value)
