@@ -426,8 +426,7 @@ class _Build:
             if spec.rebuild == "panel" and {"panel_kind", "panel_start"} <= {column.name for column in source.columns} and name != "panel":
                 where = "where (panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel)"
             query = f"select {', '.join(spec.uses.get(name, ('*',)))} from {read} {where}"
-            if annotation == "duckdb.DuckDBPyRelation":
-                # a table that is read a part at a time
+            if annotation == "duckdb.DuckDBPyRelation":  # read a part at a time
                 return self.warehouse.connection.sql(query)
             table = self.warehouse.arrow(query)
         return table if annotation in (pa.Table, "pa.Table") else table.to_pandas()
