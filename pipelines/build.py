@@ -26,8 +26,7 @@ from pipelines.engines import Engine, compute, in_waves
 from pipelines.touched import (
     in_chunks,
     keep_people_as_they_are,
-    touch_by_accounts,
-    touch_by_memberships,
+    touch_by_people,
     touch_by_threads,
     touch_every_day,
     touched_volumes,
@@ -234,8 +233,7 @@ class _Build:
             self._build_table(spec)
         warehouse.remember("reference records", self._reference_fingerprint())
         if not is_first:
-            touch_by_accounts(warehouse, self.parameters.time_zone)
-            touch_by_memberships(warehouse)
+            touch_by_people(warehouse, self.parameters.time_zone)
         touch_by_threads(warehouse, self.parameters.time_zone)
 
     def _build_days(self) -> None:

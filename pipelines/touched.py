@@ -29,7 +29,13 @@ def keep_people_as_they_are(warehouse: Warehouse) -> None:
     warehouse.run("create or replace temp table membership_before as select person_key, team, valid_from, valid_to from core.membership")
 
 
-def touch_by_accounts(warehouse: Warehouse, time_zone: str) -> None:
+def touch_by_people(warehouse: Warehouse, time_zone: str) -> None:
+    """Touch days on which someone was in contact who now stands for another, or was in another team, than was kept."""
+    _touch_by_accounts(warehouse, time_zone)
+    _touch_by_memberships(warehouse)
+
+
+def _touch_by_accounts(warehouse: Warehouse, time_zone: str) -> None:
     """Touch days on which an account took part that now stands for another person or organisation (an alias learnt, say)."""
     warehouse.run(
         "create or replace temp table account_change as select n.source, n.account_key from core.account as n "
@@ -48,7 +54,7 @@ def touch_by_accounts(warehouse: Warehouse, time_zone: str) -> None:
         )
 
 
-def touch_by_memberships(warehouse: Warehouse) -> None:
+def _touch_by_memberships(warehouse: Warehouse) -> None:
     """Touch days on which someone was in contact whose team of that day is now known to be another."""
     warehouse.run(
         "create or replace temp table membership_change as select distinct person_key from ("
