@@ -22,7 +22,7 @@ from metrics.panels import Floats, Integers
 BETWEENNESS_EXACT = 2_000
 """Up to so many people betweenness is exact."""
 
-BETWEENNESS_SOURCES = 96
+BETWEENNESS_SOURCES = 256
 BETWEENNESS_GROUPS = 8
 
 

@@ -24,6 +24,8 @@ from pipelines.catalog import TableSpec, fingerprint, load_catalog
 from pipelines.declarations import Declarations
 from pipelines.engines import Engine, compute, in_waves
 from pipelines.touched import (
+    TOUCHED_PANEL_DAY,
+    TOUCHED_QUARTER,
     in_chunks,
     keep_people_as_they_are,
     touch_by_people,
@@ -31,30 +33,13 @@ from pipelines.touched import (
     touch_every_day,
     touched_volumes,
 )
-from pipelines.warehouse import Warehouse, local_date, quarter_hour
+from pipelines.warehouse import Warehouse, local_date
 
 CHUNK_INTERACTIONS: Final = 4_000_000
 """About how many interactions are rebuilt in one transaction: bounds memory, whatever the history holds."""
 
-_TOUCHED_QUARTER: Final = f"""
-create or replace temp table touched_quarter as
-select {quarter_hour("moment")} as quarter, {local_date("moment")} as date
-from (
-    select date, unnest(generate_series(date - interval 1 day, date + interval 2 days, interval 15 minutes)) as moment from touched_day
-) as around
-where {local_date("moment")} = date
-"""
-"""The quarters of an hour of each touched day, so that a table asks for the local day once a quarter and not once a row."""
-
 PANEL_ROWS: Final = 4_000_000
 """About how many rows of `core.pair_day` the panels hold that are rebuilt in one transaction, unless a single one holds more."""
-
-_TOUCHED_PANEL_DAY: Final = """
-create or replace temp table touched_panel_day as
-select panel_kind, panel_start, unnest(generate_series(panel_start, panel_end - 1, interval 1 day))::date as date
-from touched_panel
-"""
-"""The days of each touched panel: joined by day, a hash join; by bounds it would be a join of inequalities."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -275,7 +260,7 @@ class _Build:
         self._set("touched_from", datetime.combine(days[0], datetime.min.time()) - timedelta(days=1))
         self._set("touched_to", datetime.combine(days[-1], datetime.min.time()) + timedelta(days=2))
         self.warehouse.run("create or replace temp table touched_day as select unnest($1::date[]) as date", [days])
-        self.warehouse.run(_TOUCHED_QUARTER, {"time_zone": self.parameters.time_zone})
+        self.warehouse.run(TOUCHED_QUARTER, {"time_zone": self.parameters.time_zone})
 
     def _build_calendar_tables(self) -> None:
         """Gaps, coverage, panels; panels that are new, longer or observed otherwise than before are to be rebuilt."""
@@ -329,7 +314,7 @@ class _Build:
             self.warehouse.connection.executemany("insert into chosen_panel values ($1, $2)", panels)
             chosen = "(panel_kind, panel_start) in (from chosen_panel select (panel_kind, panel_start))"
         self.warehouse.run(f"create or replace temp table touched_panel as select * from every_touched_panel where {chosen}")
-        self.warehouse.run(_TOUCHED_PANEL_DAY)
+        self.warehouse.run(TOUCHED_PANEL_DAY)
 
     def _panel_batches(self) -> list[list[tuple[str, date]]]:
         """Touched panels in order, in batches of at most `PANEL_ROWS` rows by pair and day, or one panel that holds more."""

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pipelines.warehouse import Warehouse, days_of_quarters, local_date, quarter_hour
 
 _Part = TypeVar("_Part")
+
+TOUCHED_QUARTER: Final = f"""
+create or replace temp table touched_quarter as
+select {quarter_hour("moment")} as quarter, {local_date("moment")} as date
+from (
+    select date, unnest(generate_series(date - interval 1 day, date + interval 2 days, interval 15 minutes)) as moment from touched_day
+) as around
+where {local_date("moment")} = date
+"""
+"""The quarters of an hour of each touched day, so that a table asks for the local day once a quarter and not once a row."""
+
+TOUCHED_PANEL_DAY: Final = """
+create or replace temp table touched_panel_day as
+select panel_kind, panel_start, unnest(generate_series(panel_start, panel_end - 1, interval 1 day))::date as date
+from touched_panel
+"""
+"""The days of each touched panel: joined by day, a hash join; by bounds it would be a join of inequalities."""
 
 
 def touch_every_day(warehouse: Warehouse, time_zone: str) -> None:
