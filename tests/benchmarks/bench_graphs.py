@@ -72,7 +72,7 @@ def by_networkx(people: int, arcs: int) -> dict[str, float]:
         "clustering": nx.clustering,
         "constraint": nx.constraint,
         "communities": lambda each: nx.community.louvain_communities(each, seed=1),
-        "betweenness": lambda each: nx.betweenness_centrality(each, k=measures.BETWEENNESS_SOURCES, seed=1),
+        "betweenness": lambda each: nx.betweenness_centrality(each, k=min(measures.BETWEENNESS_SOURCES, people), seed=1),
         "core_number": nx.core_number,
         "component_sizes": lambda each: list(nx.connected_components(each)),
     }.items():
