@@ -151,7 +151,7 @@ def spells(tie_spell: pa.Table) -> pd.DataFrame:
     frame["is_cross_team"] = crossing.map({True: "cross_team", False: "within_team"})
     frame["external_kind"] = np.where(frame["is_external"], frame["external_kind"], "own")
     frame["all"] = "all"
-    frame["settled"] = np.where(frame["landmark_age_days"].notna(), "all", None)
+    frame["settled"] = frame["landmark_age_days"].notna().map({True: "all"})
     return frame
 
 
