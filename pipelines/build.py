@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from connectors.errors import UserError
 from metrics.parameters import Parameters
+from pipelines.build_errors import BuildError, CheckFailedError
 from pipelines.catalog import TableSpec, fingerprint, load_catalog
 from pipelines.declarations import Declarations
 from pipelines.engines import Engine, compute, in_waves
@@ -42,14 +43,6 @@ PANEL_ROWS: Final = 4_000_000
 """About how many rows of `core.pair_day` the panels hold that are rebuilt in one transaction, unless a single one holds more."""
 
 Progress = Callable[[str, int, int], None]
-
-
-class BuildError(Exception):
-    """A table could not be built; the message names its file and what was being computed."""
-
-
-class CheckFailedError(UserError):
-    """A table breaks one of its own checks; nothing of it was written."""
 
 
 @dataclass(slots=True)

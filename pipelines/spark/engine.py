@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from pipelines.build import BuildError
+from pipelines.build_errors import BuildError
 from pipelines.catalog import TableSpec
 from pipelines.spark.partition import WHICH, PartTable, Stage
 from pipelines.spark.session import start

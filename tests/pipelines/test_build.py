@@ -13,7 +13,8 @@ from connectors.errors import UserError
 from connectors.records import Batch, table
 from metrics.parameters import Parameters
 from pipelines import build as build_module
-from pipelines.build import BuildError, CheckFailedError, build
+from pipelines.build import build
+from pipelines.build_errors import BuildError, CheckFailedError
 from pipelines.catalog import load_catalog
 from pipelines.declarations import Declarations
 from pipelines.warehouse import Warehouse

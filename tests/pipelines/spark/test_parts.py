@@ -17,7 +17,8 @@ from worlds import SOURCE, batch, event
 
 from connectors.records import Batch
 from metrics.parameters import Parameters
-from pipelines.build import BuildError, build
+from pipelines.build import build
+from pipelines.build_errors import BuildError
 from pipelines.catalog import CatalogError, TableSpec, load_catalog
 from pipelines.declarations import Declarations
 from pipelines.engines import in_waves
