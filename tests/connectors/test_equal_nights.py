@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -98,6 +99,18 @@ def assert_equal(found: Tables, expected: Tables, about: str) -> None:
         wrong = [row for row in found[name] if row not in rows][:3]
         lost = [row for row in rows if row not in found[name]][:3]
         assert found[name] == rows, f"{about}: {name} has {wrong} in place of {lost}"
+
+
+def without_turns(tables: Tables) -> Tables:
+    """The tables without the day on which each channel was last read whole.
+
+    A few channels have their turn every night. Killed after its turns, a night has more of them when it is run again: read
+    more often, but not otherwise.
+    """
+    cursors = [
+        tuple(re.sub(r'"swept":"[^"]*"', '"swept":""', one) if isinstance(one, str) else one for one in row) for row in tables["raw.cursor"]
+    ]
+    return {**tables, "raw.cursor": sorted(cursors, key=repr)}
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +222,8 @@ def killed_nights(folder: Path, organisation: Organisation, nursery: Nursery, fa
 def test_nights_killed_at_random_points_and_run_again_leave_the_tables_of_calm_ones(
     organisation: Organisation, calm: Tables, nursery: Nursery, tmp_path: Path, seed: int | None
 ) -> None:
-    drawn = seed if seed is not None else int(time.time())
+    drawn = seed or 0
     # three nights: nine kills a seed in the long form, three in the short one, on top of one request in ten that fails
     faults = Faults(rate=0.1, seed=drawn)
     found = killed_nights(tmp_path, organisation, nursery, faults, random.Random(drawn), kills=1 if seed is None else 3)
-    assert_equal(found, calm, f"seed {drawn}")
+    assert_equal(without_turns(found), without_turns(calm), f"seed {drawn}")
