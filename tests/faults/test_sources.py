@@ -335,7 +335,7 @@ def figures(home: Home) -> dict[str, str]:
     once failed.
     """
     # knowledge_reach has everyone among those who could be reached, also whoever is gone from the directory since
-    seen_by_night = ("core.account", "core.person", "core.membership", "core.coverage_day", "metrics.knowledge_reach")
+    seen_by_night = ("core.account", "core.account_kind", "core.person", "core.membership", "core.coverage_day", "metrics.knowledge_reach")
     with open_warehouse(home, Settings()) as warehouse:
         names = [name for (name,) in warehouse.run("select schema_name || '.' || table_name from duckdb_tables() where schema_name in ('core', 'metrics')")]  # fmt: skip  # noqa: E501
         kept = {
