@@ -97,3 +97,12 @@ class Home:
     def prefect(self) -> Path:
         """Prefect's own folder, for runs without a server."""
         return self.path / "prefect"
+
+
+def sync_to_disk(path: Path) -> None:
+    """Wait until what a file holds, or which files a folder names, is on the disk: a power cut cannot undo it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -20,6 +20,7 @@ import duckdb
 from connectors.errors import UserError
 from metrics.parameters import Parameters
 from pipelines.catalog import TableSpec, load_catalog
+from pipelines.home import sync_to_disk
 from pipelines.warehouse import Warehouse
 
 MESSAGE_TABLES: Final = frozenset({"core.interaction", "core.contact"})
@@ -96,9 +97,9 @@ def publish(
     finally:
         os.umask(mask)
     size = beside.stat().st_size
-    _sync_to_disk(beside)
+    sync_to_disk(beside)
     beside.replace(path)
-    _sync_to_disk(path.parent)
+    sync_to_disk(path.parent)
     return Published(path, len(specs), size)
 
 
@@ -176,11 +177,3 @@ def _quoted(text: str) -> str:
 def _remove(beside: Path) -> None:
     for leftover in (beside, beside.with_name(beside.name + ".wal")):
         leftover.unlink(missing_ok=True)
-
-
-def _sync_to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

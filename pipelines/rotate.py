@@ -17,7 +17,7 @@ from typing import Any, Final
 from connectors.errors import UserError
 from connectors.rotation import Rotation
 from pipelines import facts, night
-from pipelines.home import Home
+from pipelines.home import Home, sync_to_disk
 from pipelines.keys import BLOCK, FINGERPRINT, NEXT, VARIABLE, key_text, pseudonymiser, verify_key
 from pipelines.privacy import other_files, remove_leftovers
 from pipelines.rekey import rekey
@@ -100,15 +100,7 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_to_disk(path.parent)
 
 
 def _put(home: Home, settings: Settings, text: str, place: str, done: Rotated) -> str:
@@ -121,7 +113,7 @@ def _put(home: Home, settings: Settings, text: str, place: str, done: Rotated) -
         waiting.unlink()
         return place
     waiting.replace(home.key_file)
-    _sync_folder(home.path)
+    sync_to_disk(home.path)
     if place == VARIABLE:
         # for what this command still does; the environment that it was started from is the user's
         os.environ[VARIABLE] = text
