@@ -207,10 +207,12 @@ NATURAL_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "membership": ("source", "account_key", "observed_on", "valid_from"),
     "space": ("source", "space_key"),
     "interaction": ("source", "interaction_key"),
-    "coverage": ("source", "stream", "unit_key", "medium", "date_from"),
     "quarantine": ("source", "stream", "record_key"),
 }
-"""What makes two records of a kind the same record. Storing it again replaces it; of two in one batch the later wins."""
+"""What makes two records of a kind the same record. Storing it again replaces it; of two in one batch the later wins.
+
+Statements of coverage have none: they are about stretches of days that overlap, and the last word on each day holds.
+"""
 
 
 def table(kind: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:

@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from connectors.errors import UserError
 from connectors.records import NATURAL_KEYS, SCHEMAS, Batch
+from pipelines.coverage import store_coverage
 from pipelines.tombstones import Tombstones
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -208,6 +209,8 @@ class Warehouse:
                         changed = self._store_interactions(records, any_time=any_time)
                     elif kind == "sweep":
                         changed += self._sweep()
+                    elif kind == "coverage":
+                        store_coverage(self)
                     else:
                         self._upsert(kind)
             if cursors:

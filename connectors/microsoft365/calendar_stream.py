@@ -112,7 +112,7 @@ async def read(run: Run, attendance: Attendance | None, joins: MutableMapping[in
                 continue
             part = Part(cursors=windows.cursor(member.key, high))
             if position == len(spans) - 1:
-                done = coverage.done(member.key, starts[member.key])
+                done = coverage.done(member.key)
                 part = Part(rows=done.rows, cursors=part.cursors | done.cursors, units=1)
             batcher.put(part)
         yield batcher.flush()

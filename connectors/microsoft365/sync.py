@@ -125,7 +125,7 @@ class _MailReader:
             self.coverage.fail(member.key, error)
             await emit(Part(rows, units=1))
             return
-        part = self.coverage.done(member.key, start)
+        part = self.coverage.done(member.key)
         part.interactions = rows
         part.cursors |= windows.cursor(member.key, run.until)
         await emit(part)

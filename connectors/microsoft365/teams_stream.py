@@ -77,7 +77,7 @@ class _ChatReader:
             part.units = 1
             await emit(part)
             return
-        part = self.coverage.done(member.key, start)
+        part = self.coverage.done(member.key)
         part.interactions = rows
         part.rows.setdefault("space", []).extend(self._taken_spaces())
         part.cursors |= self.coverage.windows.cursor(member.key, run.until)
@@ -170,7 +170,7 @@ class _ChannelReader:
             self.coverage.fail(key, error)
             await emit(Part(rows, units=1))
             return
-        part = self.coverage.done(key, start)
+        part = self.coverage.done(key)
         part.interactions = rows
         if spaces:
             kinds = await self._memberships(channels)

@@ -88,19 +88,16 @@ class Coverage:
         media: The media that it observes.
         failed: Unit -> reason.
         read_count: How many units were read.
-        first: The earliest moment from which on one of them was read.
     """
 
     windows: Windows
     media: tuple[str, ...]
     failed: dict[int, str] = field(default_factory=dict)
     read_count: int = 0
-    first: datetime | None = None
 
-    def done(self, key: int, start: datetime) -> Part:
+    def done(self, key: int) -> Part:
         """Note a unit that was read, and return what to store where it could not be read before."""
         self.read_count += 1
-        self.first = start if self.first is None else min(self.first, start)
         unread = self.windows.unread(key)
         if unread is None:
             return Part(units=1)
@@ -113,7 +110,8 @@ class Coverage:
     def finish(self) -> Part:
         """Return the stream's own coverage, and that of every unit that could not be read.
 
-        Where every unit was refused, the permission is missing, and that is said once.
+        Where every unit was refused, the permission is missing, and that is said once. What the stream observed goes by a cursor
+        of the stream, not by those of its units: of a run that was killed, some units are ahead, and nothing was said of their days.
         """
         windows = self.windows
         if self.failed and not self.read_count and set(self.failed.values()) == {"forbidden"}:
@@ -122,8 +120,9 @@ class Coverage:
         part = Part(rows={"coverage": []})
         if windows.unread(0) is not None and 0 not in self.failed:
             part.cursors[windows.unread_name(0)] = ""
-        if self.read_count and self.first is not None:
-            part.rows["coverage"] += self._rows(0, self.first, "observed", None)
+        if self.read_count:
+            part.rows["coverage"] += self._rows(0, windows.start(""), "observed", None)
+            part.cursors |= windows.cursor("", windows.until)
         for key, reason in sorted(self.failed.items()):
             start = windows.unread(key) or windows.start(key)
             part.rows["coverage"] += self._rows(key, start, "missing", reason)
