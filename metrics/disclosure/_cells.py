@@ -33,6 +33,10 @@ _PLAINLY_REPEATED: Final = 3.0
 """How often, on average, rows must repeat a figure for it to be taken as one, and to be taken as nothing else."""
 
 
+_MOSTLY_SUMS: Final = 0.9
+"""From which share of lines that are sums on each of them is taken for one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cells:
     """Guards of all tables as cells.
@@ -323,16 +327,21 @@ def _links(guards: Sequence[_Guard], keys: Hashes, values: Numbers, inverse: npt
 
 
 def _kinds(family: Indices, total: Numbers, parts: Numbers, largest: Numbers) -> Indices:
-    """What holds in every line of a family; -1 where nothing does."""
+    """What holds in every line of a family, -1 where nothing does; where nearly all lines are sums, what holds in each line.
+
+    Else one week that is off would leave the other weeks of a family of sums as good as open: who sees sums nearly everywhere takes
+    them for sums.
+    """
     kinds = np.full(len(family), -1, np.int64)
+    is_sum = np.abs(total - parts) < 1e-6
     for each in np.unique(family):
         at = family == each
-        if np.all(np.abs(total[at] - parts[at]) < 1e-6):
-            kinds[at] = SUM
-        elif np.all((largest[at] <= total[at]) & (total[at] <= parts[at])):
+        if np.all((largest[at] <= total[at]) & (total[at] <= parts[at])):
             kinds[at] = AT_MOST
         elif np.all(total[at] >= parts[at]):
             kinds[at] = AT_LEAST
+        if np.mean(is_sum[at]) >= _MOSTLY_SUMS:
+            kinds[at & is_sum] = SUM
     return kinds
 
 

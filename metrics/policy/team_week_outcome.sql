@@ -4,7 +4,8 @@
 -- column: team | text | The team; empty for the whole organisation.
 -- column: week_start | date | Monday of the week.
 -- column: is_observed | flag | Whether all seven days were observed; if not, outcomes are empty, not 0.
--- column: member_count | count | Members in that week: in the team on its Thursday, and between their first and last contact ever.
+-- column: member_count | count | Members in that week: in the team on its Thursday, and between their first and last contact ever. 0 where all
+--   of them fell silent and ties of the weeks before are at risk.
 -- column: meeting_hours | hours | Hours in meetings and calls, a member.
 -- column: new_tie_count | count | Sides of new ties: ties that first qualified in the week; a tie within the team counts for both.
 -- column: new_tie_ratio | ratio | New ties a member; empty while collection is younger than `silence_days` and `landmark_days` together: first old
@@ -115,24 +116,30 @@ forming as (
     from tie_side
     where team is not null
     group by grouping sets ((week_start, team), (week_start))
+),
+-- a team that fell silent still has ties to lose: its row must not come and go with who is seen again later
+each as (
+    select week_start, team from roster union select week_start, team from keeping
 )
 select
-    r.team,
-    r.week_start,
+    e.team,
+    e.week_start,
     w.is_observed,
-    r.member_count,
-    case when w.is_observed then round(coalesce(m.hours, 0) / r.member_count, 9) end as meeting_hours,
+    coalesce(r.member_count, 0) as member_count,
+    case when w.is_observed and r.member_count > 0 then round(coalesce(m.hours, 0) / r.member_count, 9) end as meeting_hours,
     coalesce(f.new_tie_count, 0) as new_tie_count,
     case
-        when w.is_observed and w.day_number > getvariable('silence_days') + getvariable('landmark_days') then coalesce(f.new_tie_count, 0) / r.member_count
+        when w.is_observed and r.member_count > 0 and w.day_number > getvariable('silence_days') + getvariable('landmark_days')
+            then coalesce(f.new_tie_count, 0) / r.member_count
     end as new_tie_ratio,
     coalesce(k.at_risk_count, 0) as at_risk_count,
     case when w.is_observed and w.is_preceded and k.at_risk_count > 0 then k.kept_count / k.at_risk_count end as kept_ratio,
     coalesce(c.internal_contact_count, 0) as internal_contact_count,
     case when w.is_observed and c.internal_contact_count > 0 then c.cross_contact_count / c.internal_contact_count end as cross_team_ratio
-from roster as r
-join numbered as w on w.week_start = r.week_start
-left join meeting as m on m.week_start = r.week_start and m.team is not distinct from r.team
-left join forming as f on f.week_start = r.week_start and f.team is not distinct from r.team
-left join keeping as k on k.week_start = r.week_start and k.team is not distinct from r.team
-left join crossing as c on c.week_start = r.week_start and c.team is not distinct from r.team
+from each as e
+join numbered as w on w.week_start = e.week_start
+left join roster as r on r.week_start = e.week_start and r.team is not distinct from e.team
+left join meeting as m on m.week_start = e.week_start and m.team is not distinct from e.team
+left join forming as f on f.week_start = e.week_start and f.team is not distinct from e.team
+left join keeping as k on k.week_start = e.week_start and k.team is not distinct from e.team
+left join crossing as c on c.week_start = e.week_start and c.team is not distinct from e.team

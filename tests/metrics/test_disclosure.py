@@ -387,6 +387,20 @@ def test_what_shielded_last_month_goes_on_shielding() -> None:
     assert withheld(second.tables["metrics.cube"]) >= {"small", "a"}
 
 
+def test_one_total_that_is_no_sum_leaves_the_other_sums_protected() -> None:
+    """In one of many months parts make more than their total; in all others totals are sums."""
+    months = [f"2026-{number:02d}" for number in range(1, 21)]
+    rows = [(month, team, count) for month in months for team, count in ((None, 58), ("small", 6), ("a", 12), ("b", 40))]
+    rows.remove((months[-1], None, 58))
+    rows.append((months[-1], None, 57))
+    names = ("panel_start", "team", "at_risk_count")
+    table = pa.table({"panel_kind": ["month"] * len(rows), **{name: [row[at] for row in rows] for at, name in enumerate(names)}})
+    guarded = spec("team_x", "panel_kind panel_start team", "panel_kind:text panel_start:text team:text at_risk_count:count")
+    shown = control({"metrics.team_x": table}, {"metrics.team_x": guarded}).tables["metrics.team_x"]
+    for month in months[:-1]:
+        assert withheld(shown.filter(pa.compute.equal(shown["panel_start"], month))) == {"small", "a"}
+
+
 def test_a_zero_of_the_last_export_has_not_shown_a_few_of_this_one() -> None:
     first = control({"metrics.team_x": teams(new=0, a=12, b=40)}, {"metrics.team_x": TEAM})
     second = control({"metrics.team_x": teams(new=2, a=12, b=40)}, {"metrics.team_x": TEAM}, previous=first.tables)

@@ -90,6 +90,19 @@ def test_a_week_of_a_team_by_hand() -> None:
     assert kept == [(4, None)]
 
 
+def test_a_team_that_fell_silent_keeps_its_row_while_ties_are_at_risk() -> None:
+    declared = policy(("p", date(2024, 1, 15), []))
+    people = [person(number) for number in (1, 2, 3, 4)]
+    rows = [event("2024-01-02T09:00", 1, 2), *(event(f"2024-01-{day:02d}T09:00", 3, 4) for day in range(1, 29))]
+    warehouse = built_only(TABLES, rows, people, {1: "a", 2: "a", 3: "b", 4: "b"}, declared, gap_minimum_expected=1e9)
+    found = warehouse.run(
+        "select week_start, member_count, at_risk_count, meeting_hours, kept_ratio from metrics.team_week_outcome "
+        "where team = 'a' and week_start > '2024-01-01' order by 1"
+    )
+    # two sides of one pair; the fourth week has not four whole ones before it
+    assert found == [(date(2024, 1, day), 0, 2, None, None) for day in (8, 15, 22)]
+
+
 def test_nothing_is_computed_where_no_policy_is_declared() -> None:
     warehouse = built_only(TABLES, [event("2024-01-01", 1, 2)], [person(1), person(2)], {1: "a", 2: "b"})
     for table in ("team_week_outcome", "policy_effect", "policy_event_study"):
