@@ -49,7 +49,9 @@ marked as (
         from told window w as (partition by {_SAME_UNIT} order by date_from)
     )
 )
-select {_SAME_UNIT}, min(date_from) as date_from, max(date_to) as date_to, any_value(said.status) as status, any_value(said.reason) as reason
+select
+    {_SAME_UNIT}, min(date_from) as date_from, max(date_to) as date_to,
+    any_value(said.status) as status, any_value(said.reason) as reason
 from marked
 group by {_SAME_UNIT}, stretch
 """

@@ -59,7 +59,7 @@ def two_nights(folder: Path, only: tuple[str, ...] | None) -> list[tuple[Tables,
 
 
 def is_hidden(table: pa.Table) -> np.ndarray:
-    return np.array([each == WHOLE for each in table[WITHHELD].to_pylist()])
+    return np.array([each == WHOLE for each in table[WITHHELD].to_pylist()], np.bool_)
 
 
 def row_names(table: pa.Table, grain: tuple[str, ...]) -> list[tuple[object, ...]]:
