@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.records import Batch, table
@@ -52,6 +52,7 @@ def days(rows: list[tuple[Any, ...]]) -> dict[tuple[Any, ...], Said]:
     return found
 
 
+@settings(max_examples=60, deadline=None)
 @given(told=statements, cuts=st.lists(st.integers(0, 12), max_size=3))
 def test_the_last_word_on_each_day_is_kept_however_nights_tell_it(told: list[tuple[Any, ...]], cuts: list[int]) -> None:
     rows = [row(*one) for one in told]

@@ -37,18 +37,22 @@ def message_key(channel: str, stamp: str) -> int:
     return P.key("slack:message", f"{TEAM}:{channel}:{stamp}")
 
 
+# the warehouse retells stretches; here a statement stands until one from the same day on replaces it
+KEYS = {**NATURAL_KEYS, "coverage": ("source", "stream", "unit_key", "medium", "date_from")}
+
+
 class Store(MemoryState):
     """What the warehouse would hold: records by natural key, sweeps applied, cursors."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept: dict[str, dict[Any, dict[str, Any]]] = {kind: {} for kind in NATURAL_KEYS}
+        self.kept: dict[str, dict[Any, dict[str, Any]]] = {kind: {} for kind in KEYS}
         self.batches: list[Batch] = []
 
     def apply(self, batch: Batch) -> None:
         super().apply(batch)
         self.batches.append(batch)
-        for kind, keys in NATURAL_KEYS.items():
+        for kind, keys in KEYS.items():
             if kind in batch.records:
                 for row in batch.records[kind].to_pylist():
                     self.kept[kind][tuple(row[key] for key in keys)] = row
