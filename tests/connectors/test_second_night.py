@@ -15,6 +15,7 @@ from worlds import tables
 from connectors import microsoft365, slack
 from connectors.pseudonyms import Pseudonymiser
 from connectors.sandbox import Organisation, Sandbox, World, make
+from connectors.sandbox import evolution as evolution_module
 from connectors.sandbox.graph_directory import object_id
 from connectors.sandbox.log import MEDIUM
 from connectors.sandbox.slack_messages import channel_id, ts_text
@@ -33,7 +34,8 @@ def organisation() -> Organisation:
 
 
 @pytest.fixture
-def sandbox(organisation: Organisation) -> Iterator[Sandbox]:
+def sandbox(organisation: Organisation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    monkeypatch.setattr(evolution_module, "EDITED_SHARE", 0.9)
     with Sandbox(organisation) as served:
         yield served
 
@@ -118,7 +120,7 @@ def test_late_replies_edits_and_deletions_are_all_right(sandbox: Sandbox, organi
     late = np.flatnonzero(at_slack & (log.at >= first) & (log.thread >= 0) & (log.at[np.maximum(log.thread, 0)] < first))
     gone = np.flatnonzero(seen_before & (evolution.deleted >= first) & (evolution.deleted < end))
     edited = np.flatnonzero(seen_before & evolution.adds_mention & (evolution.edited >= first) & (evolution.edited < end))
-    assert min(len(late), len(gone)) > 0
+    assert min(len(late), len(gone), len(edited)) > 0
     for event in late.tolist():
         row = stored(event)
         assert row is not None
@@ -126,7 +128,7 @@ def test_late_replies_edits_and_deletions_are_all_right(sandbox: Sandbox, organi
     for event in gone.tolist():
         assert stored(event)[0] == "deleted"
     for event in edited.tolist():
-        assert any(part["evidence"] == "mentioned" for part in stored(event)[2])
+        assert any(part["evidence"] == "mentioned" for part in stored(event)[3])
 
 
 def test_people_who_changed_team_have_both_teams_each_on_its_days(sandbox: Sandbox, organisation: Organisation) -> None:
