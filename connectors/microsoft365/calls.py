@@ -10,7 +10,7 @@ Calendars are read again for some days, so who attended is remembered for as lon
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
@@ -142,6 +142,19 @@ def add_call(call: CallRecord, rows: Interactions, people: People, *, is_meeting
         minutes=(call.end - call.start) / _MINUTE,
         exclusion=exclusion,
     )
+
+
+def identities(entries: Iterable[object]) -> Iterator[object]:
+    """Give the identity sets of participants, and of callers and callees of sessions."""
+    for entry in entries:
+        if type(entry) is not dict:
+            continue
+        for endpoint in (entry, entry.get("caller"), entry.get("callee")):
+            if type(endpoint) is dict:
+                yield endpoint.get("identity")
+                # of a session's end the account may stand bare
+                yield endpoint.get("associatedIdentity")
+                yield {"user": endpoint.get("associatedIdentity")}
 
 
 def _identity(participant: object, people: People) -> int | None:

@@ -16,6 +16,7 @@ from connectors.microsoft365.calls import (
     Attendance,
     CallRecord,
     add_call,
+    identities,
     parse_record,
     take_participants,
     take_sessions,
@@ -98,7 +99,7 @@ class Calls:
                 self.attendance.remember(call)
 
     async def _detail(self, call: CallRecord) -> bool:
-        """Read who was in a call; False if Graph has no details of it (yet): it is then read again the next time."""
+        """Read who was in a call; False if nobody in scope was, or if Graph has no details of it (yet): those are read again."""
         graph = self._run.graph
         builder = graph.client.communications.call_records.by_call_record_id(call.record_id)
         entries: list[Any] = []
@@ -108,6 +109,8 @@ class Calls:
         except GraphError as error:
             if error.status != 404:
                 raise
+            return False
+        if not self._run.people.is_any_in_scope(identities(entries)):
             return False
         if call.is_group:
             take_participants(call, entries, self._run.people)

@@ -185,6 +185,8 @@ async def read(
     for room in rooms:
         people.add_room(room)
     scope = await _scope(graph)
+    if scope is not None:
+        people.scope = {member.user_id for member, _ in parsed if _in_scope(member, scope)}
     directory = Directory(people, registry, is_full=is_full)
     directory.mailboxes = [
         member

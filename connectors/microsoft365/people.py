@@ -58,6 +58,7 @@ class People:
         kinds: Account key -> kind, where it is not a person.
         own_domains: The domains of members' addresses: mail from there is internal.
         unread: Members whose Sent Items cannot be read: what they sent is looked for where it arrived.
+        scope: Object ids of those whom settings let be read; None for everyone.
     """
 
     def __init__(self, pseudonyms: Pseudonymiser, opted_out: Iterable[str] = ()) -> None:
@@ -66,6 +67,7 @@ class People:
         self.kinds: dict[int, str] = {}
         self.own_domains: set[str] = set()
         self.unread: set[int] = set()
+        self.scope: set[str] | None = None
         self._asked_out = OptedOut(opted_out, pseudonyms.earlier)
         self._ids: dict[str, int] = {}
         self._addresses: dict[str, int] = {}
@@ -195,6 +197,13 @@ class People:
                 "is_guest": None if kind in NOT_PERSONS else True,
             }
         return key
+
+    def is_any_in_scope(self, holders: Iterable[object]) -> bool:
+        """Return whether one of `{"user": {"id": ...}}` is in scope, recording nobody."""
+        if self.scope is None:
+            return True
+        users = (holder.get("user") for holder in holders if type(holder) is dict)
+        return any(type(user) is dict and type(name := user.get("id")) is str and name in self.scope for user in users)
 
     def is_listed(self, user_id: str) -> bool:
         """Return whether the directory lists a user id."""

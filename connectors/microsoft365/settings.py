@@ -46,8 +46,15 @@ class Microsoft365Settings(BaseModel):
     )
     leave_dates: bool = Field(False, description="Read the day on which people leave (User-LifeCycleInfo.Read.All).")
 
-    mailboxes: tuple[str, ...] = Field((), description="Read only these people: addresses or object ids; empty for everyone.")
-    groups: tuple[str, ...] = Field((), description="Read only members of these groups (object ids); empty for everyone.")
+    mailboxes: tuple[str, ...] = Field(
+        (),
+        description="Read only these people: addresses or object ids; empty for everyone. Of channels and calls, which Graph gives "
+        "whole, only what one of them took part in is kept.",
+    )
+    groups: tuple[str, ...] = Field(
+        (), description="Read only members of these groups (object ids), as with mailboxes; empty for everyone."
+    )
+    teams: tuple[str, ...] = Field((), description="Read the channels of only these Teams teams (object ids); empty for every team.")
     opted_out: tuple[str, ...] = Field(
         (), description="Who asked to be left out: person_id (32 hexadecimal digits) or account_key in decimal."
     )

@@ -11,7 +11,7 @@ as `thread_key`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -172,6 +172,8 @@ class TeamsParser:
             if type(channel) is not str or not 0 < len(channel) <= _LONGEST_ID or type(name) is not str or not 0 < len(name) <= _LONGEST_ID:
                 self._faults.add("missing_id", message)
                 continue
+            if not self._people.is_any_in_scope(_everyone(message)):
+                continue
             opened = self._opened(message)
             if opened is None:
                 continue
@@ -275,3 +277,13 @@ def channel_record(space_key: int, membership: str | None) -> dict[str, Any]:
         "is_private": None if membership is None else membership == "private",
         "is_shared": None if membership is None else membership == "shared",
     }
+
+
+def _everyone(message: Mapping[str, Any]) -> Iterator[object]:
+    """Give the identity sets of a message's author, of those mentioned and of those who reacted."""
+    yield message.get("from")
+    for field, of in (("mentions", "mentioned"), ("reactions", "user")):
+        entries = message.get(field)
+        for entry in entries[:_LONGEST_LIST] if type(entries) is list else []:
+            if type(entry) is dict:
+                yield entry.get(of)

@@ -197,16 +197,17 @@ def team_key(team: str, run: Run) -> int:
 
 
 async def read_channels(run: Run) -> AsyncGenerator[Batch, None]:
-    """Read the channels of every team."""
+    """Read the channels of every team, or of those that settings name."""
     faults = Faults(run.people.pseudonyms, CHANNELS)
     coverage = Coverage(run.windows(CHANNELS, timedelta(hours=run.settings.overlap_hours)), ("teams_channel",))
     reader = _ChannelReader(run, TeamsParser(run.people, faults), coverage)
-    teams: set[str] = set()
-    try:
-        async for page in run.graph.pages(run.graph.client.teams, select=["id"], top=999):
-            teams |= {team["id"] for team in page.values if isinstance(team, dict) and isinstance(team.get("id"), str) and team["id"]}
-    except GraphError as error:
-        coverage.fail(0, error)
+    teams = set(run.settings.teams)
+    if not teams:
+        try:
+            async for page in run.graph.pages(run.graph.client.teams, select=["id"], top=999):
+                teams |= {team["id"] for team in page.values if isinstance(team, dict) and isinstance(team.get("id"), str) and team["id"]}
+        except GraphError as error:
+            coverage.fail(0, error)
     batcher = Batcher(CHANNELS, len(teams), run.extras(faults))
     async with aclosing(each(sorted(teams), reader.read, workers=run.settings.concurrency)) as parts:
         async for part in parts:

@@ -399,6 +399,37 @@ async def test_late_replies_edits_and_deletions_are_met_the_next_night(people, s
     assert len(people.requests) - before < before + 3
 
 
+async def test_only_teams_in_scope_are_asked(people, settings, run):
+    people.put("teams", {"id": "team"}, {"id": "other"})
+    for team in ("team", "other"):
+        identity = {"teamId": team, "channelId": f"19:{team}"}
+        people.put(f"teams/{team}/channels/getAllMessages()", chat_message("1", "anna", channelIdentity=identity))
+    landed = await run(settings(teams=("team",)))
+    assert only(landed, "teams")["space_key"] == P.key("microsoft365:channel", "19:team")
+    assert not [path for path in people.paths() if path == "teams" or path.startswith("teams/other")]
+
+
+async def test_of_channels_and_calls_only_what_people_in_scope_took_part_in_is_kept(people, settings, run):
+    people.put("teams", {"id": "team"})
+    identity = {"teamId": "team", "channelId": "19:c"}
+    to_anna = [{"id": 0, "mentioned": {"user": {"id": "anna"}}}]
+    people.put(
+        "teams/team/channels/getAllMessages()",
+        chat_message("1", "bert", channelIdentity=identity),
+        chat_message("2", "bert", "2026-03-05T09:00:00Z", channelIdentity=identity, mentions=to_anna),
+        chat_message("3", "stranger", "2026-03-05T09:30:00Z", channelIdentity=identity),
+        chat_message("4", "anna", "2026-03-05T10:00:00Z", replyToId="1", channelIdentity=identity),
+    )
+    people.put("communications/callRecords", *(record(name, "peerToPeer", organizer=None) for name in ("c1", "c2")))
+    people.put("communications/callRecords/c1/sessions", {"caller": user("bert"), "callee": user("cara")})
+    people.put("communications/callRecords/c2/sessions", {"caller": user("bert"), "callee": user("anna")})
+    landed = await run(settings(mailboxes=(ANNA,)))
+    kept = {row["interaction_key"] for row in landed.rows("interaction")}
+    messages = {P.key("microsoft365:channel_message", f"19:c:{number}") for number in (2, 4)}
+    assert kept == messages | {P.key("microsoft365:call", "c2")}
+    assert account("stranger") not in landed.accounts()
+
+
 # -- calls --------------------------------------------------------------------------------------------------------------
 
 
