@@ -35,6 +35,8 @@
 -- column: upper_external_ratio | ratio | Upper bound.
 -- column: revived_tie_count | count | Ties that came back after they had ended, and came back in it.
 -- column: revived_ratio | ratio | Their share of the ties that began, or began again, in it.
+-- column: lower_revived_ratio | ratio | Lower bound.
+-- column: upper_revived_ratio | ratio | Upper bound.
 -- column: person_hours | hours | Hours of all people together in it (medium_effort says how; messages rest on assumptions).
 -- column: durable_tie_count | count | Ties that began in it and, by kept ratio at `durable_days` (90 by default), last that long: an estimate.
 -- column: durable_ties_per_100_hours | per_100_hours | Those for every 100 hours spent in it on days on which a beginning could be seen.
@@ -48,6 +50,7 @@
 -- not_null: medium, person_count, used_tie_count, started_tie_count, revived_tie_count
 -- assert: kept_90_ratio between 0 and 1 and adjusted_kept_90_ratio between 0 and 1
 -- assert: started_ratio between 0 and 1 and cross_team_ratio between 0 and 1 and external_ratio between 0 and 1
+-- assert: lower_revived_ratio <= revived_ratio + 1e-9 and revived_ratio <= upper_revived_ratio + 1e-9
 -- assert: started_tie_count >= 0 and revived_tie_count <= started_tie_count
 -- caveat: Media are used by different people for different things: no row says that moving talk to another medium would make it last.
 -- caveat: A tie is credited to the medium of its first day; what keeps it alive later may be another.
@@ -71,6 +74,9 @@ used as (
     join tie as t on t.person_a_key = p.person_a_key and t.person_b_key = p.person_b_key
     where p.panel_kind = 'all' and p.active_days > 0
 ),
+beginning as (
+    select origin_medium, person_a_key, person_b_key, spell_number from metrics.tie_spell where stretch_number = 1 and not is_left_truncated
+),
 judged as (
     select medium, 'mutual' as measure, person_a_key, person_b_key, is_mutual::int as y from used where has_direction
     union all
@@ -79,6 +85,8 @@ judged as (
     select medium, 'external', person_a_key, person_b_key, is_external::int from used
     union all
     select medium, 'used', person_a_key, person_b_key, 0 from used
+    union all
+    select unnest([origin_medium, 'any']), 'revived', person_a_key, person_b_key, (spell_number > 1)::int from beginning
 ),
 each_person as (
     select medium, measure, y, unnest([person_a_key, person_b_key]) as person_key from judged
@@ -113,10 +121,9 @@ bounded as (
 begun as (
     select
         case when grouping(origin_medium) = 1 then 'any' else origin_medium end as medium,
-        count(*) filter (where not is_left_truncated) as started_tie_count,
-        count(*) filter (where not is_left_truncated and spell_number > 1) as revived_tie_count
-    from metrics.tie_spell
-    where stretch_number = 1
+        count(*) as started_tie_count,
+        count(*) filter (where spell_number > 1) as revived_tie_count
+    from beginning
     group by grouping sets ((origin_medium), ())
 ),
 kept as (
@@ -155,7 +162,7 @@ joined as (
         x.p as cross_team_ratio, x.low as lower_cross_team_ratio, x.high as upper_cross_team_ratio,
         e.p as external_ratio, e.low as lower_external_ratio, e.high as upper_external_ratio,
         coalesce(b.revived_tie_count, 0) as revived_tie_count,
-        b.revived_tie_count / nullif(b.started_tie_count, 0) as revived_ratio,
+        v.p as revived_ratio, v.low as lower_revived_ratio, v.high as upper_revived_ratio,
         f.person_hours,
         nullif(f.start_window_hours, 0) / 100 as hundreds,
         d.at_age,
@@ -169,6 +176,7 @@ joined as (
     left join bounded as mu on mu.medium = m.medium and mu.measure = 'mutual'
     left join bounded as x on x.medium = m.medium and x.measure = 'cross_team'
     left join bounded as e on e.medium = m.medium and e.measure = 'external'
+    left join bounded as v on v.medium = m.medium and v.measure = 'revived'
     left join begun as b on b.medium = m.medium
     left join kept as k90 on k90.medium = m.medium and k90.age = 90
     left join kept as k180 on k180.medium = m.medium and k180.age = 180

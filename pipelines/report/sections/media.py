@@ -93,7 +93,7 @@ def _character(view: View, rows: Sequence[Row], *, has_note: bool = True) -> Tab
                 reason(view, row, "reciprocity_index", "number", "mutual_reason", "lower_reciprocity_index", "upper_reciprocity_index"),
                 view.interval(row, "cross_team_ratio", "lower_cross_team_ratio", "upper_cross_team_ratio", "percent"),
                 view.interval(row, "external_ratio", "lower_external_ratio", "upper_external_ratio", "percent"),
-                view.cell(row, "revived_ratio", "percent"),
+                view.interval(row, "revived_ratio", "lower_revived_ratio", "upper_revived_ratio", "percent"),
                 reason(view, row, HOURS[0], "number", "hours_reason", *HOURS[1:]),
             )
             for row in rows

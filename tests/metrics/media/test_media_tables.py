@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from narrow import built_only
+from scipy.stats import binomtest
 from worlds import event, person
 
 from metrics.media.medium_escalation import medium_escalation
@@ -132,6 +133,10 @@ def test_scorecard(world: Warehouse) -> None:
     )
     assert rows["email"]["started_ratio"] == pytest.approx(5 / 9)
     assert (rows["slack_dm"]["revived_tie_count"], rows["slack_dm"]["revived_ratio"]) == (1, 0.25)
+    wilson = binomtest(1, 4).proportion_ci(method="wilson")
+    bounds = (rows["slack_dm"]["lower_revived_ratio"], rows["slack_dm"]["upper_revived_ratio"])
+    assert bounds == (pytest.approx(wilson.low, abs=1e-3), pytest.approx(wilson.high, abs=1e-3))
+    assert rows["meeting_online"]["revived_ratio"] is None
     assert (rows["email"]["used_tie_count"], rows["any"]["used_tie_count"], rows["meeting_online"]["used_tie_count"]) == (8, 11, 5)
     assert rows["email"]["external_ratio"] == pytest.approx(1 / 8)
     # of the ten internal ties 3-4 alone is within a team
