@@ -26,96 +26,20 @@
 -- caveat: The interval is Wilson's for as many independent pairs as these, which share people, are worth.
 -- reference: Burt (2002), Bridge decay, Social Networks 24.
 -- reference: Granovetter (1973), The strength of weak ties, American Journal of Sociology 78 (local bridges).
-with first_day as (
-    select unnest(generate_series(date_trunc('month', min(date_from))::date, getvariable('as_of'), interval 1 month))::date as cut_date
-    from metrics.observed_stretch
-),
-cut as (
-    select c.cut_date
-    from first_day as c
-    join metrics.observed_stretch as s
-        on s.date_from <= c.cut_date - getvariable('bridge_lookback_days') and s.date_to >= c.cut_date + getvariable('bridge_horizon_days') - 1
-    order by c.cut_date desc
-    limit 12
-),
-daily as (
-    select
-        person_a_key, person_b_key, date,
-        bool_or(ab_count > 0) as has_ab,
-        bool_or(ba_count > 0) as has_ba,
-        any_value(is_cross_team) as is_cross_team,
-        bool_or(is_external) as is_external
-    from core.pair_day
-    where ab_count + ba_count + co_count > 0 and date <= getvariable('as_of')
-        and date >= (select min(cut_date) from cut) - getvariable('bridge_lookback_days')
-    group by person_a_key, person_b_key, date
-),
-pair as (
-    select
-        c.cut_date, d.person_a_key, d.person_b_key,
-        count(*) filter (where d.date < c.cut_date) >= getvariable('tie_active_days')
-            or (bool_or(d.has_ab) filter (where d.date < c.cut_date) and bool_or(d.has_ba) filter (where d.date < c.cut_date)) as is_tie,
-        arg_max(row(d.is_cross_team, d.is_external), d.date) filter (where d.date < c.cut_date) as latest,
-        bool_or(d.date >= c.cut_date) as is_kept,
-        count(*) filter (where d.date < c.cut_date) as active_days
-    from cut as c
-    join daily as d
-        on d.date >= c.cut_date - getvariable('bridge_lookback_days') and d.date < c.cut_date + getvariable('bridge_horizon_days')
-    group by c.cut_date, d.person_a_key, d.person_b_key
-    having min(d.date) < c.cut_date
-),
-neighbour as (
-    select cut_date, person_key, other_key, row_number() over (partition by cut_date, person_key order by active_days desc, other_key) as place
-    from (
-        select cut_date, person_a_key as person_key, person_b_key as other_key, active_days from pair
-        union all
-        select cut_date, person_b_key, person_a_key, active_days from pair
-    ) as side
-),
-degree as (
-    select cut_date, person_key, count(*) as degree from neighbour group by cut_date, person_key
-),
--- a common contact is looked for from the less connected of the two: first among their most frequent contacts, where most pairs have one,
--- and only for the rest among all
-walked as (
-    select
-        p.cut_date, p.person_a_key, p.person_b_key,
-        case when a.degree <= b.degree then p.person_a_key else p.person_b_key end as near_key,
-        case when a.degree <= b.degree then p.person_b_key else p.person_a_key end as far_key
-    from pair as p
-    join degree as a on a.cut_date = p.cut_date and a.person_key = p.person_a_key
-    join degree as b on b.cut_date = p.cut_date and b.person_key = p.person_b_key
-),
-soon_common as materialized (
-    select distinct w.cut_date, w.person_a_key, w.person_b_key
-    from walked as w
-    join neighbour as n on n.cut_date = w.cut_date and n.person_key = w.near_key and n.place <= 12
-    semi join neighbour as f on f.cut_date = w.cut_date and f.person_key = w.far_key and f.other_key = n.other_key
-),
-common as (
-    select * from soon_common
-    union all
-    select distinct w.cut_date, w.person_a_key, w.person_b_key
-    from (
-        select * from walked as w
-        anti join soon_common as s on s.cut_date = w.cut_date and s.person_a_key = w.person_a_key and s.person_b_key = w.person_b_key
-    ) as w
-    join neighbour as n on n.cut_date = w.cut_date and n.person_key = w.near_key and n.place > 12
-    semi join neighbour as f on f.cut_date = w.cut_date and f.person_key = w.far_key and f.other_key = n.other_key
-),
-described as (
+with described as (
     select
         p.cut_date, p.person_a_key, p.person_b_key, p.is_tie, p.is_kept::int as is_kept,
         -- the numbers of the groups that the pair is in; see wanted
         list_filter([
             0,
-            case when e.cut_date is null then 1 else 2 end,
-            case when p.latest[1] then 3 when not p.latest[1] then 4 end,
-            case when p.latest[1] then 5 when not p.latest[1] then 7 end + case when e.cut_date is null then 0 else 1 end,
-            case when p.latest[2] then 9 else 10 end
+            case when e.is_embedded then 2 else 1 end,
+            case when p.is_cross_team then 3 when not p.is_cross_team then 4 end,
+            case when p.is_cross_team then 5 when not p.is_cross_team then 7 end + e.is_embedded::int,
+            case when p.is_external then 9 else 10 end
         ], lambda x: x is not null) as groups
-    from pair as p
-    left join common as e on e.cut_date = p.cut_date and e.person_a_key = p.person_a_key and e.person_b_key = p.person_b_key
+    from metrics.bridge_pair as p
+    join metrics.bridge_embedded as e
+        on e.cut_date = p.cut_date and e.person_a_key = p.person_a_key and e.person_b_key = p.person_b_key
 ),
 -- first summed over all that is alike, then spread over the groups: there are far fewer of these than pairs
 person_cell as (
@@ -185,9 +109,9 @@ normal as (
 wanted as (
     select k.cut_kind, k.cut_date, b.basis, g.number, g.grouping, g.level
     from (
-        select 'month' as cut_kind, cut_date from cut
+        select 'month' as cut_kind, cut_date from metrics.bridge_cut
         union all
-        select 'all', min(cut_date) from cut
+        select 'all', min(cut_date) from metrics.bridge_cut
     ) as k
     cross join unnest(['contact', 'tie']) as b(basis)
     cross join (

@@ -23,9 +23,9 @@ with kind as (
         i.*,
         i.medium in ('call', 'slack_huddle', 'meeting_online', 'meeting_in_person', 'meeting_hybrid', 'meeting_unknown') as is_meeting
     from core.interaction as i
-    where i.date <= getvariable('as_of') and (i.exclusion is null or i.exclusion = 'over_cap') and i.sender_key is not null
-        or i.date <= getvariable('as_of') and i.exclusion is null
-        and i.medium in ('call', 'slack_huddle', 'meeting_online', 'meeting_in_person', 'meeting_hybrid', 'meeting_unknown')
+    -- panels are computed a few at a time: only their days are read
+    where i.date <= getvariable('as_of') and i.date in (select date from touched_panel_day)
+        and (i.exclusion is null and (i.sender_key is not null or is_meeting) or i.exclusion = 'over_cap' and i.sender_key is not null)
 ),
 reached as (
     select
@@ -34,7 +34,7 @@ reached as (
         -- a meeting of n has n(n-1)/2 pairs of weight 1/(n-1): twice the sum is n; a call from one to one has weight 1
         2 * sum(weight) filter (where evidence <> 'reacted') as present_count
     from core.contact
-    where date <= getvariable('as_of')
+    where date <= getvariable('as_of') and date in (select date from touched_panel_day)
     group by interaction_key, medium, date
 ),
 timed as (

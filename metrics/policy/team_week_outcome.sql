@@ -40,12 +40,13 @@ numbered as (
     from week as w
 ),
 active_day as (
+    -- teams and organisations are those of the day, whatever the medium
     select
-        date_trunc('week', date)::date as week_start, date, person_a_key, person_b_key, team_a, team_b, organisation_a, organisation_b,
-        bool_or(is_cross_team) as is_cross_team
+        date_trunc('week', date)::date as week_start, date, person_a_key, person_b_key, any_value(team_a) as team_a, any_value(team_b) as team_b,
+        any_value(organisation_a) as organisation_a, any_value(organisation_b) as organisation_b, any_value(is_cross_team) as is_cross_team
     from core.pair_day
     where date <= getvariable('as_of') and ab_count + ba_count + co_count > 0 and (select is_any from declared)
-    group by all
+    group by date, person_a_key, person_b_key
 ),
 side as (
     select week_start, date, team_a as team, person_a_key as person_key, person_b_key as other_key, is_cross_team
@@ -77,17 +78,19 @@ crossing as (
 pair_week as (
     select week_start, person_key, other_key, max(team) as team from side where team is not null group by week_start, person_key, other_key
 ),
--- who was in contact in one of the four weeks before, with the team of the latest of them
+-- who was in contact in one of the four weeks before, with the team of the latest of them: each week of contact stands for the four
+-- weeks after it, up to the next one, in which the pair is kept
 at_risk as (
-    select week_start + 7 * lag_weeks as week_start, person_key, other_key, arg_max(team, week_start) as team
-    from pair_week, unnest([1, 2, 3, 4]) as l(lag_weeks)
-    group by 1, person_key, other_key
+    select week_start + 7 * lag_weeks as week_start, team, week_start + 7 * lag_weeks = next_week as is_kept
+    from (
+        select week_start, team, lead(week_start) over (partition by person_key, other_key order by week_start) as next_week from pair_week
+    ) as w, unnest([1, 2, 3, 4]) as l(lag_weeks)
+    where next_week is null or week_start + 7 * lag_weeks <= next_week
 ),
 keeping as (
-    select r.week_start, r.team, count(*) as at_risk_count, count(p.person_key) as kept_count
-    from at_risk as r
-    left join pair_week as p on p.week_start = r.week_start and p.person_key = r.person_key and p.other_key = r.other_key
-    group by grouping sets ((r.week_start, r.team), (r.week_start))
+    select week_start, team, count(*) as at_risk_count, count(*) filter (where is_kept) as kept_count
+    from at_risk
+    group by grouping sets ((week_start, team), (week_start))
 ),
 attendance as (
     select date, interaction_key, person_key, max(minutes) as minutes

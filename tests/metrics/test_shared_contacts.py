@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.durability.pair_cut_shared import shared_contacts
+from metrics.shared_contacts import has_shared_contact, shared_contacts
 
 
 @settings(max_examples=40, deadline=None)
@@ -25,3 +25,12 @@ def test_counts_and_scores_are_those_of_sets(people: int, density: float, seed: 
         common = list(nx.common_neighbors(graph, a, b))
         assert count[place] == len(common)
         assert total[place] == pytest.approx(sum(min(graph[a][c]["score"], graph[b][c]["score"]) for c in common))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 25), st.floats(0.02, 0.5), st.integers(0, 10_000))
+def test_a_pair_is_embedded_where_networkx_finds_a_common_neighbour(people: int, density: float, seed: int) -> None:
+    graph = nx.gnp_random_graph(people, density, seed=seed)
+    pairs = np.array(list(graph.edges), dtype=np.int64).reshape(-1, 2)
+    found = has_shared_contact(pairs[:, 0], pairs[:, 1], people)
+    assert found.tolist() == [any(True for _ in nx.common_neighbors(graph, a, b)) for a, b in pairs.tolist()]
