@@ -47,25 +47,17 @@ class Identity:
     held_count: int
 
 
-@dataclass(slots=True)
-class Forgotten:
-    """What erasing a person did.
+@dataclass(slots=True, kw_only=True)
+class Surroundings:
+    """What became of all that lies beside the private file when pseudonyms left it or changed.
 
     Attributes:
-        accounts: How many accounts were erased.
-        rows: Table -> rows removed, or changed so that they no longer name the person.
-        rebuilt_days: How many days were computed again.
-        searched: Files in which no trace was found afterwards, in tables or bytes.
         removed: Leftovers of killed runs that were removed.
         facts: Folders of facts that were written anew, or removed where nothing is published.
-        exports: Exports, which hold no person and stay.
+        exports: Exports, which hold no pseudonym and stay.
         unmanaged: Files in the home that perdure did not write: look through them yourself.
     """
 
-    accounts: int
-    rows: dict[str, int]
-    rebuilt_days: int = 0
-    searched: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
@@ -74,6 +66,23 @@ class Forgotten:
     def as_dict(self) -> dict[str, Any]:
         """Return everything as a mapping."""
         return asdict(self)
+
+
+@dataclass(slots=True, kw_only=True)
+class Forgotten(Surroundings):
+    """What erasing a person did.
+
+    Attributes:
+        accounts: How many accounts were erased.
+        rows: Table -> rows removed, or changed so that they no longer name the person.
+        rebuilt_days: How many days were computed again.
+        searched: Files in which no trace was found afterwards, in tables or bytes.
+    """
+
+    accounts: int
+    rows: dict[str, int]
+    rebuilt_days: int = 0
+    searched: list[str] = field(default_factory=list)
 
 
 def identify(warehouse: Warehouse, pseudonyms: Pseudonymiser, asked: str) -> Identity:
@@ -217,7 +226,7 @@ def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
         people = person_keys(warehouse, set(who.account_keys), set(who.person_ids))
         with warehouse.transaction():
             warehouse.tombstones.add([*(str(key) for key in who.account_keys), *who.person_ids])
-            done = Forgotten(who.held_count, warehouse.tombstones.erase(set(who.account_keys), set(who.person_ids)))
+            done = Forgotten(accounts=who.held_count, rows=warehouse.tombstones.erase(set(who.account_keys), set(who.person_ids)))
         counts.update(accounts=done.accounts, rows=done.rows)
     was_published = home.published.exists()
     if was_published or done.rows:

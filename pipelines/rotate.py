@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from connectors.errors import UserError
 from connectors.rotation import Rotation
 from pipelines import facts, night
 from pipelines.home import Home, sync_to_disk
 from pipelines.keys import BLOCK, FINGERPRINT, NEXT, VARIABLE, key_text, pseudonymiser, verify_key
-from pipelines.privacy import other_files, remove_leftovers
+from pipelines.privacy import Surroundings, other_files, remove_leftovers
 from pipelines.rekey import rekey
 from pipelines.settings import Settings
 from pipelines.sync import open_warehouse
@@ -28,8 +28,8 @@ ROTATION: Final = "rotation"
 """Under which name the private file remembers that a rotation has yet to be compacted and published."""
 
 
-@dataclass(slots=True)
-class Rotated:
+@dataclass(slots=True, kw_only=True)
+class Rotated(Surroundings):
     """What a rotation did.
 
     Attributes:
@@ -37,24 +37,12 @@ class Rotated:
         key_count: How many keys the chain has now.
         place: Where the new key is.
         to_do: What is left for the user to do, a sentence each.
-        removed: Leftovers of killed runs that were removed.
-        facts: Folders of facts that were written anew, or removed where nothing is published.
-        exports: Exports, which hold no pseudonym and stay.
-        unmanaged: Files in the home that perdure did not write: they may hold the old pseudonyms.
     """
 
-    rows: dict[str, int]
+    rows: dict[str, int] = field(default_factory=dict)
     key_count: int = 0
     place: str = ""
     to_do: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    facts: list[str] = field(default_factory=list)
-    exports: list[str] = field(default_factory=list)
-    unmanaged: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as a mapping."""
-        return asdict(self)
 
 
 def rotate(home: Home, settings: Settings) -> Rotated:
@@ -70,7 +58,7 @@ def rotate(home: Home, settings: Settings) -> Rotated:
     waiting = home.path / NEXT
     text, place = key_text(home.key_file, settings.privacy.key_block)
     now = pseudonymiser(text, place)
-    done = Rotated({})
+    done = Rotated()
     with open_warehouse(home, settings) as warehouse, warehouse.recorded("rotate-key") as counts:
         stored = warehouse.memo(FINGERPRINT)
         if waiting.exists() and pseudonymiser(waiting.read_text(encoding="ascii"), NEXT).fingerprint() == stored:

@@ -18,7 +18,7 @@ from connectors.checks import ScopeCheck
 from connectors.errors import UserError
 from pipelines.doctor import Finding
 from pipelines.night import Status
-from pipelines.privacy import Forgotten
+from pipelines.privacy import Forgotten, Surroundings
 from pipelines.rotate import Rotated
 
 _ROWS_SHOWN = 200
@@ -99,14 +99,7 @@ def print_forgotten(done: Forgotten, *, as_json: bool) -> None:
     for name, count in done.rows.items():
         console.print(f"  {name}: {count:,} rows removed or changed", highlight=False)
     console.print(f"No trace found in: {', '.join(done.searched)}", highlight=False)
-    for title, names in (
-        ("Leftovers of killed runs removed", done.removed),
-        ("Facts written anew without the person", done.facts),
-        ("Exports (they hold no person, and stay)", done.exports),
-        ("Not written by perdure; look through them yourself", done.unmanaged),
-    ):
-        if names:
-            console.print(f"{title}: {', '.join(names)}", highlight=False, markup=False)
+    _print_surroundings(console, done)
     console.print("Backups and copies outside the home are yours to erase.", highlight=False)
 
 
@@ -118,8 +111,14 @@ def print_rotated(done: Rotated, *, as_json: bool) -> None:
     console = Console()
     where = f"; the new key is in: {done.place}" if done.place else ""
     console.print(f"{sum(done.rows.values()):,} rows re-keyed; the chain has {done.key_count} keys{where}", highlight=False, markup=False)
+    for each in done.to_do:
+        console.print(f"To do: {each}", highlight=False, markup=False)
+    _print_surroundings(console, done)
+    console.print("Backups and copies outside the home are under the old key still. Keep a copy of the new key, apart from the data.")
+
+
+def _print_surroundings(console: Console, done: Surroundings) -> None:
     for title, names in (
-        ("To do", done.to_do),
         ("Leftovers of killed runs removed", done.removed),
         ("Facts written anew, or removed", done.facts),
         ("Exports (they hold no pseudonym, and stay)", done.exports),
@@ -127,7 +126,6 @@ def print_rotated(done: Rotated, *, as_json: bool) -> None:
     ):
         if names:
             console.print(f"{title}: {', '.join(names)}", highlight=False, markup=False)
-    console.print("Backups and copies outside the home are under the old key still. Keep a copy of the new key, apart from the data.")
 
 
 def print_status(status: Status) -> None:
