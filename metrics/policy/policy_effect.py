@@ -38,6 +38,8 @@
 #   half, from the season.
 # caveat: An interrupted interval allows for drifts that last for months, which a year of weeks can hardly tell from an effect: it is wide,
 #   and an effect has to be large to stand out.
+# caveat: Where an organisation's own drift hardly fades (nineteen twentieths of it left a week later), a change of slope that is not there
+#   is called one in up to one case out of seven in a year of weeks, and a mean change in one out of twelve (tests/metrics/policy).
 # caveat: Four outcomes are looked at for each policy; one in twenty would seem to change by chance alone.
 # caveat: A team that starts within a block of four weeks counts as started in the whole block.
 # reference: Callaway, Sant'Anna (2021), Difference-in-differences with multiple time periods, Journal of Econometrics 225, 200-230.
