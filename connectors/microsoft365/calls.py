@@ -49,6 +49,7 @@ class CallRecord:
         present: Who was in it.
         count: How many were in it, also those without an account (telephones, anonymous guests).
         is_answered: Whether anybody answered.
+        origin: What the record says of the organiser; resolved with the details, once it is known that the call is in scope.
     """
 
     record_id: str
@@ -62,6 +63,7 @@ class CallRecord:
     present: set[int]
     count: int = 0
     is_answered: bool = True
+    origin: tuple[object, object] = (None, None)
 
 
 def parse_record(record: object, people: People, faults: Faults, join: int | None) -> CallRecord | None:
@@ -77,9 +79,6 @@ def parse_record(record: object, people: People, faults: Faults, join: int | Non
     if start is None or end is None or end < start:
         faults.add("bad_time", record, utc_day(start) if start is not None else None)
         return None
-    organiser = _identity(record.get("organizer_v2"), people)
-    if organiser is None:
-        organiser = _user({"identity": record.get("organizer")}, people)
     version = record.get("version")
     return CallRecord(
         record_id=name,
@@ -87,15 +86,17 @@ def parse_record(record: object, people: People, faults: Faults, join: int | Non
         version=version if type(version) is int and abs(version) < 1 << 60 else 0,
         start=start,
         end=end,
-        organiser=organiser,
+        organiser=None,
         is_group=record.get("type") != "peerToPeer",
         join=join,
-        present=set() if organiser is None else {organiser},
+        present=set(),
+        origin=(record.get("organizer_v2"), {"identity": record.get("organizer")}),
     )
 
 
 def take_participants(call: CallRecord, participants: Iterable[object], people: People) -> None:
     """Take a group call's `participants_v2`."""
+    _take_organiser(call, people)
     present: set[int] = set()
     for participant in participants:
         call.count += 1
@@ -109,6 +110,7 @@ def take_participants(call: CallRecord, participants: Iterable[object], people: 
 
 def take_sessions(call: CallRecord, sessions: Iterable[object], people: People) -> None:
     """Take a call's sessions: who rang whom, and whether a person answered (not a voice mailbox, not nobody)."""
+    _take_organiser(call, people)
     is_answered = False
     for session in sessions:
         if type(session) is not dict:
@@ -122,6 +124,15 @@ def take_sessions(call: CallRecord, sessions: Iterable[object], people: People) 
         call.present |= {account for account in (caller, callee) if account is not None}
     call.count = max(2, len(call.present))
     call.is_answered = is_answered and call.end > call.start
+
+
+def _take_organiser(call: CallRecord, people: People) -> None:
+    participant, endpoint = call.origin
+    call.organiser = _identity(participant, people)
+    if call.organiser is None:
+        call.organiser = _user(endpoint, people)
+    if call.organiser is not None:
+        call.present.add(call.organiser)
 
 
 def add_call(call: CallRecord, rows: Interactions, people: People, *, is_meeting: bool = False) -> None:

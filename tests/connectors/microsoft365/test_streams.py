@@ -420,7 +420,7 @@ async def test_of_channels_and_calls_only_what_people_in_scope_took_part_in_is_k
         chat_message("3", "stranger", "2026-03-05T09:30:00Z", channelIdentity=identity),
         chat_message("4", "anna", "2026-03-05T10:00:00Z", replyToId="1", channelIdentity=identity),
     )
-    people.put("communications/callRecords", *(record(name, "peerToPeer", organizer=None) for name in ("c1", "c2")))
+    people.put("communications/callRecords", record("c1", "peerToPeer", organizer={"user": {"id": "stranger"}}), record("c2", "peerToPeer"))
     people.put("communications/callRecords/c1/sessions", {"caller": user("bert"), "callee": user("cara")})
     people.put("communications/callRecords/c2/sessions", {"caller": user("bert"), "callee": user("anna")})
     landed = await run(settings(mailboxes=(ANNA,)))
