@@ -14,7 +14,7 @@
 # column: median_ties | score | Median number of ties made by then.
 # column: lower_median_ties | score | Lower bound of its interval (order statistics).
 # column: upper_median_ties | score | Upper bound.
-# column: mean_cross_team_ties | score | Mean number of those ties that are to other teams.
+# column: mean_cross_team_ties | score | Mean number of those ties that are to other teams; empty where nobody's team is known.
 # column: lower_mean_cross_team_ties | score | Lower bound of its interval.
 # column: upper_mean_cross_team_ties | score | Upper bound.
 # column: median_cross_team_ties | score | Median number of ties to other teams.
@@ -80,12 +80,15 @@ def _row(part: pd.DataFrame, confidence: float) -> dict[str, Any]:
     row["stated_count"] = int((counted["evidence"] == "stated").sum())
     if counted.empty:
         return row | {"reason": "not_observed"}
-    ties, crossing = (np.sort(counted[name].to_numpy(dtype=float)) for name in ("tie_count", "cross_team_tie_count"))
+    ties, crossing = (np.sort(counted[name].dropna().to_numpy(dtype=float)) for name in ("tie_count", "cross_team_tie_count"))
     row["mean_ties"], row["lower_mean_ties"], row["upper_mean_ties"] = mean_interval(ties, confidence)
     row["median_ties"], row["lower_median_ties"], row["upper_median_ties"] = median_interval(ties, confidence)
+    row |= {"without_tie_ratio": float((ties == 0).mean()), "reason": None}
+    if not len(crossing):
+        return row
     names = ("mean_cross_team_ties", "lower_mean_cross_team_ties", "upper_mean_cross_team_ties")
     row |= dict(zip(names, mean_interval(crossing, confidence), strict=True))
-    return row | {"median_cross_team_ties": float(np.median(crossing)), "without_tie_ratio": float((ties == 0).mean()), "reason": None}
+    return row | {"median_cross_team_ties": float(np.median(crossing))}
 
 
 def mean_interval(values: Floats, confidence: float) -> tuple[float, float | None, float | None]:

@@ -7,7 +7,7 @@
 -- column: medium | text | The medium; `any` for all together.
 -- column: horizon_days | days | 30, 60 or 90.
 -- column: tie_count | count | People in the organisation with whom a tie had been made in the medium by then: `tie_active_days` days of contact, or both ways.
--- column: cross_team_tie_count | count | Those in another team (on the latest day of contact).
+-- column: cross_team_tie_count | count | Those in another team (on the latest day of contact); empty where nobody's team is known.
 -- column: status | text | counted; or why not: too_recent (the days are not over), gap (not all were observed) or left (gone before the day).
 -- unique: person_key, medium, horizon_days
 -- not_null: person_key, cohort_date, start_date, evidence, medium, horizon_days, status
@@ -93,7 +93,9 @@ select
     m.medium,
     j.horizon_days,
     case when j.status = 'counted' then coalesce(c.tie_count, 0) end as tie_count,
-    case when j.status = 'counted' then coalesce(c.cross_team_tie_count, 0) end as cross_team_tie_count,
+    case
+        when j.status = 'counted' and exists (select 1 from core.membership where team is not null) then coalesce(c.cross_team_tie_count, 0)
+    end as cross_team_tie_count,
     j.status
 from judged as j
 cross join medium as m

@@ -157,8 +157,9 @@ def _newcomers(view: View) -> tuple[list[Block], Markup | None]:
     last = next((row for row in reversed(overall) if row.number("mean_ties") is not None), None)
     said = None
     if last is not None:
+        has_teams = last.is_withheld or last.number(CROSS[0]) is not None
         said = words(
-            "resilience.newcomer_said",
+            "resilience.newcomer_said" if has_teams else "resilience.newcomer_said_without_teams",
             days=view.cell(last, "horizon_days", "days"),
             ties=view.interval(last, *TIES),
             cross=view.interval(last, *CROSS),

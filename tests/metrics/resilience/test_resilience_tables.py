@@ -92,6 +92,18 @@ def test_knowledge_passes_between_the_rings(world: Warehouse) -> None:
     assert north["reached_ratio"] > 0.6
 
 
+def test_ties_to_other_teams_are_not_said_to_be_none_where_no_team_is_known() -> None:
+    start = datetime(2024, 1, 1, 9, tzinfo=UTC)
+    rows = [event(start + timedelta(days=day), 1, 2) for day in range(400)]
+    rows += [event(start + timedelta(days=day), 3, 1 + day % 2) for day in range(200, 400)]
+    warehouse = built_only("metrics.newcomer_integration", rows, [person(number) for number in (1, 2, 3)])
+    found = warehouse.run(
+        "select mean_ties, mean_cross_team_ties, median_cross_team_ties, reason from metrics.newcomer_integration "
+        "where cohort = 'all' and medium = 'any' and horizon_days = 90"
+    )
+    assert found == [(2.0, None, None, None)]
+
+
 def test_newcomers_at_each_horizon(world: Warehouse) -> None:
     rows = {
         (row["cohort"], row["horizon_days"]): row
