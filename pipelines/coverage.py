@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipelines.warehouse import Warehouse
 
-_SAME_UNIT = "source, stream, unit_key, medium"
+_UNIT = ("source", "stream", "unit_key", "medium")
+_SAME_UNIT = ", ".join(_UNIT)
+
+
+def _is_same_unit(left: str, right: str) -> str:
+    return " and ".join(f"{left}.{name} is not distinct from {right}.{name}" for name in _UNIT)
+
 
 # Cut the days of each unit where any statement begins or ends, let the last statement have each piece, and join pieces that go on.
 _RETOLD = f"""
@@ -23,10 +29,7 @@ with statement as (
     -- of two old statements the careful one holds
     select {_SAME_UNIT}, date_from, date_to, status, reason, case status when 'observed' then -2 else -1 end as ordinal
     from raw.coverage as c
-    where exists (
-        select 1 from incoming as s
-        where s.source = c.source and s.stream = c.stream and s.unit_key = c.unit_key and s.medium is not distinct from c.medium
-    )
+    where exists (select 1 from incoming as s where {_is_same_unit("s", "c")})
 ),
 cut as (select {_SAME_UNIT}, date_from as day from statement union select {_SAME_UNIT}, date_to + 1 from statement),
 piece as (
@@ -37,8 +40,7 @@ told as (
     select p.source, p.stream, p.unit_key, p.medium, p.date_from, p.date_to,
         arg_max(struct_pack(status := s.status, reason := s.reason), (s.ordinal, s.status, coalesce(s.reason, ''))) as said
     from piece as p
-    join statement as s on s.source = p.source and s.stream = p.stream and s.unit_key = p.unit_key
-        and s.medium is not distinct from p.medium and s.date_from <= p.date_from and s.date_to >= p.date_to
+    join statement as s on {_is_same_unit("s", "p")} and s.date_from <= p.date_from and s.date_to >= p.date_to
     group by all
 ),
 -- a stretch begins where the piece before says something else, or is not there
@@ -60,9 +62,6 @@ group by {_SAME_UNIT}, stretch
 def store_coverage(warehouse: Warehouse) -> None:
     """Retell the days of the units that the temporary view `incoming` speaks of, and keep that in place of what was kept of them."""
     warehouse.run(_RETOLD)
-    warehouse.run(
-        "delete from raw.coverage as c where exists (select 1 from retold as s where s.source = c.source and s.stream = c.stream "
-        "and s.unit_key = c.unit_key and s.medium is not distinct from c.medium)"
-    )
+    warehouse.run(f"delete from raw.coverage as c where exists (select 1 from retold as s where {_is_same_unit('s', 'c')})")
     warehouse.run("insert into raw.coverage select * from retold")
     warehouse.run("drop table retold")

@@ -155,17 +155,12 @@ def add_call(call: CallRecord, rows: Interactions, people: People, *, is_meeting
     )
 
 
-def identities(entries: Iterable[object]) -> Iterator[object]:
-    """Give the identity sets of participants, and of callers and callees of sessions."""
+def users(entries: Iterable[object]) -> Iterator[dict[str, Any]]:
+    """Give the users (`{"id": ...}`) of participants, and of callers and callees of sessions."""
     for entry in entries:
-        if type(entry) is not dict:
-            continue
-        for endpoint in (entry, entry.get("caller"), entry.get("callee")):
-            if type(endpoint) is dict:
-                yield endpoint.get("identity")
-                # of a session's end the account may stand bare
-                yield endpoint.get("associatedIdentity")
-                yield {"user": endpoint.get("associatedIdentity")}
+        if type(entry) is dict:
+            for endpoint in (entry, entry.get("caller"), entry.get("callee")):
+                yield from _users(endpoint)
 
 
 def _identity(participant: object, people: People) -> int | None:
@@ -175,16 +170,22 @@ def _identity(participant: object, people: People) -> int | None:
 
 def _user(endpoint: object, people: People) -> int | None:
     """Return the account of an endpoint; None for telephones, anonymous guests and services such as voice mail."""
+    return next((account for user in _users(endpoint) if (account := people.by_id(user.get("id"))) is not None), None)
+
+
+def _users(endpoint: object) -> Iterator[dict[str, Any]]:
+    """Give what of an endpoint may name its user, the likeliest first."""
     if type(endpoint) is not dict:
-        return None
+        return
     for field in ("identity", "associatedIdentity"):
         identity = endpoint.get(field)
-        user = identity.get("user") if type(identity) is dict else None
-        if type(user) is dict and (account := people.by_id(user.get("id"))) is not None:
-            return account
-        if field == "associatedIdentity" and type(identity) is dict and (account := people.by_id(identity.get("id"))) is not None:
-            return account
-    return None
+        if type(identity) is not dict:
+            continue
+        if type(user := identity.get("user")) is dict:
+            yield user
+        if field == "associatedIdentity":
+            # here the user may stand bare
+            yield identity
 
 
 class Attendance:

@@ -16,10 +16,10 @@ from connectors.microsoft365.calls import (
     Attendance,
     CallRecord,
     add_call,
-    identities,
     parse_record,
     take_participants,
     take_sessions,
+    users,
 )
 from connectors.microsoft365.client import UNKNOWN_MEMBERS, GraphError
 from connectors.microsoft365.faults import Faults
@@ -110,7 +110,7 @@ class Calls:
             if error.status != 404:
                 raise
             return False
-        if not self._run.people.is_any_in_scope(identities(entries)):
+        if not self._run.people.is_any_in_scope(users(entries)):
             return False
         if call.is_group:
             take_participants(call, entries, self._run.people)

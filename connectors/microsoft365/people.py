@@ -6,7 +6,7 @@ them from the directory anew; nothing stored could give them back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -198,12 +198,9 @@ class People:
             }
         return key
 
-    def is_any_in_scope(self, holders: Iterable[object]) -> bool:
-        """Return whether one of `{"user": {"id": ...}}` is in scope, recording nobody."""
-        if self.scope is None:
-            return True
-        users = (holder.get("user") for holder in holders if type(holder) is dict)
-        return any(type(user) is dict and type(name := user.get("id")) is str and name in self.scope for user in users)
+    def is_any_in_scope(self, users: Iterable[Mapping[str, Any]]) -> bool:
+        """Return whether one of `{"id": ...}` is in scope, recording nobody."""
+        return self.scope is None or any(type(name := user.get("id")) is str and name in self.scope for user in users)
 
     def is_listed(self, user_id: str) -> bool:
         """Return whether the directory lists a user id."""

@@ -242,22 +242,16 @@ class TeamsParser:
 
     def _mentions(self, message: dict[str, Any], sender: int | None) -> list[tuple[int, str]]:
         found: dict[int, None] = {}
-        mentions = message.get("mentions")
-        for mention in mentions[:_LONGEST_LIST] if type(mentions) is list else []:
-            mentioned = mention.get("mentioned") if type(mention) is dict else None
-            user = mentioned.get("user") if type(mentioned) is dict else None
-            account = self._people.by_id(user.get("id")) if type(user) is dict else None
+        for user in _users(message, "mentions", "mentioned"):
+            account = self._people.by_id(user.get("id"))
             if account is not None and account != sender and self._people.is_person(account):
                 found[account] = None
         return [(account, "mentioned") for account in found]
 
     def _reactions(self, message: dict[str, Any]) -> list[tuple[int, str]]:
         found: dict[int, None] = {}
-        reactions = message.get("reactions")
-        for reaction in reactions[:_LONGEST_LIST] if type(reactions) is list else []:
-            holder = reaction.get("user") if type(reaction) is dict else None
-            user = holder.get("user") if type(holder) is dict else None
-            account = self._people.by_id(user.get("id")) if type(user) is dict else None
+        for user in _users(message, "reactions", "user"):
+            account = self._people.by_id(user.get("id"))
             if account is not None and self._people.is_person(account):
                 found[account] = None
         return [(account, "reacted") for account in found]
@@ -279,11 +273,19 @@ def channel_record(space_key: int, membership: str | None) -> dict[str, Any]:
     }
 
 
-def _everyone(message: Mapping[str, Any]) -> Iterator[object]:
-    """Give the identity sets of a message's author, of those mentioned and of those who reacted."""
-    yield message.get("from")
-    for field, of in (("mentions", "mentioned"), ("reactions", "user")):
-        entries = message.get(field)
-        for entry in entries[:_LONGEST_LIST] if type(entries) is list else []:
-            if type(entry) is dict:
-                yield entry.get(of)
+def _everyone(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give a message's author, those mentioned and those who reacted."""
+    author = message.get("from")
+    if type(author) is dict and type(user := author.get("user")) is dict:
+        yield user
+    yield from _users(message, "mentions", "mentioned")
+    yield from _users(message, "reactions", "user")
+
+
+def _users(message: Mapping[str, Any], field: str, of: str) -> Iterator[dict[str, Any]]:
+    """Give the users (`{"id": ...}`) in the identity sets `of` the entries of a list."""
+    entries = message.get(field)
+    for entry in entries[:_LONGEST_LIST] if type(entries) is list else []:
+        holder = entry.get(of) if type(entry) is dict else None
+        if type(holder) is dict and type(user := holder.get("user")) is dict:
+            yield user
