@@ -26,8 +26,10 @@ def _(mo):
     query = mo.ui.code_editor(
         value=(
             "-- days on which pairs of teams were in contact, by medium, in the last complete month\n"
-            "select least(team_a, team_b) as one_team, greatest(team_a, team_b) as other_team, medium, count(*) as pair_days\n"
+            "select least(a.team, b.team) as one_team, greatest(a.team, b.team) as other_team, medium, count(*) as pair_days\n"
             "from core.pair_day as d\n"
+            "join core.membership as a on a.person_key = d.person_a_key and d.date >= a.valid_from and d.date < a.valid_to\n"
+            "join core.membership as b on b.person_key = d.person_b_key and d.date >= b.valid_from and d.date < b.valid_to\n"
             "join (select * from core.panel where panel_kind = 'month' and is_complete order by panel_start desc limit 1) as p\n"
             "    on d.date >= p.panel_start and d.date < p.panel_end\n"
             "where is_cross_team\n"

@@ -13,7 +13,7 @@ import graphlib
 import hashlib
 import importlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
@@ -23,13 +23,26 @@ from typing import Any, Final
 import duckdb
 
 import metrics
+from connectors.records import EVIDENCE, MEDIA
+
+ORGANISATION_KINDS: Final = ("own", "client", "supplier", "partner", "public_body", "unknown")
+
+
+def _enum(words: Iterable[str]) -> str:
+    """The type of a closed list of words, in alphabetical order, so that they sort and compare as the words themselves."""
+    return f"enum({', '.join(repr(word) for word in sorted(words))})"
+
 
 UNIT_TYPES: Final[Mapping[str, str]] = {
     "key": "bigint",
     "id": "uuid",
     "text": "varchar",
+    "medium": _enum((*MEDIA, "any")),
+    "evidence": _enum(EVIDENCE),
+    "kind": _enum(ORGANISATION_KINDS),
     "texts": "varchar[]",
     "keys": "bigint[]",
+    "numbers": "bigint[]",
     "date": "date",
     "timestamp": "timestamp",
     "count": "bigint",
@@ -51,14 +64,14 @@ UNIT_TYPES: Final[Mapping[str, str]] = {
 
 _ONE: Final = ("description", "question", "grain", "restricted", "rebuild", "partition")
 _MANY: Final = ("column", "unique", "not_null", "assert", "caveat", "reference", "uses")
-_REBUILDS: Final = ("full", "panel", "day")
+_REBUILDS: Final = ("full", "panel", "pair", "day")
 PARTITIONS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "thread": (("source", "thread_key", "interaction_key"), ("interaction_key", "from_key", "to_key")),
     "pair": (("person_a_key", "person_b_key"), ("from_key", "to_key")),
 }
 """By what a table can be cut into parts that are computed apart, and the columns of which a table that is cut so has some."""
 
-SUPPLIED: Final = frozenset({"parameters", "touched_panel", "touched_panel_day", "touched_day", "touched_quarter"})
+SUPPLIED: Final = frozenset({"parameters", "touched_panel", "touched_panel_day", "touched_pair", "touched_day", "touched_quarter"})
 """What the build hands to a table beside other tables."""
 
 
@@ -236,6 +249,8 @@ def read_spec(path: Path) -> TableSpec:
         raise CatalogError(f"{path}: a table partitioned by {partition} has the columns {' or '.join(map(str, PARTITIONS[partition]))}")
     if rebuild == "panel" and not {"panel_kind", "panel_start"} <= set(names):
         raise CatalogError(f"{path}: a table rebuilt by panel has the columns panel_kind and panel_start")
+    if rebuild == "pair" and not {"person_a_key", "person_b_key"} <= set(names):
+        raise CatalogError(f"{path}: a table rebuilt by pair has the columns person_a_key and person_b_key")
     if rebuild == "day" and "date" not in names:
         raise CatalogError(f"{path}: a table rebuilt by day has the column date")
     spec = TableSpec(

@@ -38,6 +38,7 @@ def compute(engine: Engine | None, warehouse: Warehouse, catalog: Mapping[str, T
         "full": "",
         "day": " semi join touched_day using (date)",
         "panel": " semi join touched_panel using (panel_kind, panel_start)",
+        "pair": "",  # only those asked for were computed
     }
     return {spec.full_name: f"select * from ({found[spec.full_name]}) as parts{of_chunk[spec.rebuild]}" for spec in wanted}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, TypeVar
 
-from pipelines.warehouse import Warehouse, days_of_quarters, local_date, quarter_hour
+from pipelines.catalog import TableSpec
+from pipelines.warehouse import PAIRS, Warehouse, days_of_quarters, local_date, quarter_hour
 
 _Part = TypeVar("_Part")
 
@@ -19,6 +21,20 @@ from (
 where {local_date("moment")} = date
 """
 """The quarters of an hour of each touched day, so that a table asks for the local day once a quarter and not once a row."""
+
+_CHANNELS: Final = "medium in ('slack_channel', 'teams_channel')"
+TOUCHED_THREADS_FROM: Final = f"""
+set variable touched_threads_from = (
+    select least(getvariable('touched_from'), min(occurred_at))
+    from raw.interaction
+    where occurred_at < getvariable('touched_from') and {_CHANNELS} and coalesce(thread_key, interaction_key) in (
+        select thread_key from raw.interaction
+        where occurred_at >= getvariable('touched_from') and occurred_at < getvariable('touched_to') and {_CHANNELS}
+            and thread_key <> interaction_key
+    )
+)
+"""
+"""When the oldest thread began that is answered on a touched day, so that a table need not look for its messages in all of history."""
 
 TOUCHED_PANEL_DAY: Final = """
 create or replace temp table touched_panel_day as
@@ -142,3 +158,52 @@ def in_chunks(volumes: Sequence[tuple[_Part, int]], size: int) -> list[list[_Par
         chunks[-1].append(part)
         held += count
     return chunks
+
+
+# -- pairs ------------------------------------------------------------------------------------------------------------
+
+
+def note_pairs(warehouse: Warehouse, spec: TableSpec, where: str) -> None:
+    """Note whose contacts the rows of `core.pair_day` are, before and after they are built anew; not where every pair is summed anew."""
+    if spec.full_name == "core.pair_day" and warehouse.memo(PAIRS) is not None:
+        warehouse.run(
+            f"insert into raw.touched_pair select distinct person_a_key, person_b_key from {spec.full_name} where {where} "
+            "except select person_a_key, person_b_key from raw.touched_pair"
+        )
+
+
+def choose_pairs(warehouse: Warehouse, as_of: date | None, *, every: bool) -> None:
+    """Tell the SQL which pairs are to be summed anew: those noted, or every one where days have come to count otherwise than before."""
+    last, clock = json.loads(warehouse.memo(PAIRS) or "[null, null]")
+    every = every or last is None or clock != _clock(warehouse, last)
+    warehouse.run("create or replace temp table touched_pair as select person_a_key, person_b_key from raw.touched_pair")
+    if not every and last != str(as_of):
+        # contacts of days that only one of both builds speaks of
+        warehouse.run(
+            "insert into touched_pair select distinct person_a_key, person_b_key from core.pair_day "
+            "where date > least($1::date, $2::date) and date <= greatest($1::date, $2::date) except from touched_pair",
+            [last, as_of],
+        )
+    warehouse.run("set variable is_every_pair = $1", [every])
+
+
+def remember_pairs(warehouse: Warehouse, as_of: date | None) -> None:
+    """Remember that the totals of all pairs are up to date, and by which clock."""
+    warehouse.run("delete from raw.touched_pair")
+    warehouse.remember(PAIRS, json.dumps([str(as_of), _clock(warehouse, as_of)]))
+
+
+def forget_pairs(warehouse: Warehouse) -> None:
+    """Have every pair summed anew by the next build."""
+    warehouse.run("delete from raw.memo where name = $1", [PAIRS])
+
+
+def _clock(warehouse: Warehouse, last: date | str | None) -> str:
+    """A hash of how the days up to this one count; where it changes, so does the age of every contact."""
+    return str(
+        warehouse.value(
+            "select concat(min(date_from), ':', sum(hash(date_from, least(date_to, $1::date)))) from core.observation "
+            "where medium = 'any' and date_from <= $1::date",
+            [last],
+        )
+    )

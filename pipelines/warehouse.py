@@ -30,6 +30,8 @@ from pipelines.coverage import store_coverage
 from pipelines.tombstones import Tombstones
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+PAIRS: Final = "pairs"
+"""The memo of up to which day, and by which clock, pairs were summed up; without it every pair is summed anew."""
 _TIME_MARGIN: Final = timedelta(days=2)
 _ORDINAL: Final = "ordinal"
 _LOCK_POLL_SECONDS: Final = 0.5
@@ -314,6 +316,7 @@ class Warehouse:
             self.connection.execute(f"delete from raw.interaction where {old}", values)
             self.run("delete from raw.touched_day where date < $1", [boundary])
             self.remember("retained from", str(boundary))
+            self.run("delete from raw.memo where name = $1", [PAIRS])  # what was summed up holds days that are gone
             if any(deleted.values()):
                 self.remember("build", "unfinished")
         self.compact()

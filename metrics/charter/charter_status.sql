@@ -106,17 +106,24 @@ seen as (
     left join core.observation as o on o.medium = 'any'
     group by b.relationship_key
 ),
+in_contact as (
+    select d.date, d.person_a_key, d.person_b_key, d.ab_count, d.ba_count, d.co_count,
+        ma.team as team_a, mb.team as team_b, pa.organisation_key as organisation_a, pb.organisation_key as organisation_b
+    from core.pair_day as d
+    join core.person as pa on pa.person_key = d.person_a_key
+    join core.person as pb on pb.person_key = d.person_b_key
+    left join core.membership as ma on ma.person_key = d.person_a_key and d.date >= ma.valid_from and d.date < ma.valid_to
+    left join core.membership as mb on mb.person_key = d.person_b_key and d.date >= mb.valid_from and d.date < mb.valid_to
+    where d.ab_count + d.ba_count + d.co_count > 0 and d.date <= getvariable('as_of')
+        and d.date > getvariable('as_of') - 2 * cast((select coalesce(max(window_length), 0) from bound) as integer)
+),
 ended as (
     select date, person_a_key as p_key, person_b_key as q_key, team_a as p_team, team_b as q_team, organisation_a as p_organisation,
         organisation_b as q_organisation, ab_count as pq_count, ba_count as qp_count, co_count
-    from core.pair_day
-    where ab_count + ba_count + co_count > 0 and date <= getvariable('as_of')
-        and date > getvariable('as_of') - 2 * cast((select coalesce(max(window_length), 0) from bound) as integer)
+    from in_contact
     union all
     select date, person_b_key, person_a_key, team_b, team_a, organisation_b, organisation_a, ba_count, ab_count, co_count
-    from core.pair_day
-    where ab_count + ba_count + co_count > 0 and date <= getvariable('as_of')
-        and date > getvariable('as_of') - 2 * cast((select coalesce(max(window_length), 0) from bound) as integer)
+    from in_contact
 ),
 met as (
     select b.relationship_key, b.as_of_date, b.window_length, b.within_length, e.date, e.p_key, e.q_key, e.pq_count, e.qp_count, e.co_count,

@@ -9,10 +9,10 @@
 -- column: date | date | The day in the organisation's time zone.
 -- column: occurred_at | timestamp | When the interaction was sent or started, UTC.
 -- column: interaction_key | key | The interaction that it is a part of.
--- column: medium | text | The medium.
+-- column: medium | medium | The medium.
 -- column: from_key | key | The person who turned to the other; the lesser key where evidence is co_present, which has no direction.
 -- column: to_key | key | The other person.
--- column: evidence | text | addressed, replied, mentioned, reacted, copied or co_present.
+-- column: evidence | evidence | addressed, replied, mentioned, reacted, copied or co_present.
 -- column: weight | weight | Its share of the interaction.
 -- column: minutes | minutes | How long they were together, for meetings and calls.
 -- column: is_standing | flag | Whether it was a meeting of a recurring series.
@@ -25,124 +25,140 @@
 -- restricted: yes
 -- rebuild: day
 -- partition: thread
-with kept as (
-    select i.source, i.interaction_key, i.date, i.occurred_at, i.medium, i.thread_key, i.sender_key, i.minutes, i.space_key, i.participant_count,
-        coalesce(i.medium in ('slack_channel', 'teams_channel') and i.thread_key <> i.interaction_key, false) as is_reply
-    from core.interaction as i
-    where i.date in (select date from touched_day) and i.date between getvariable('touched_first') and getvariable('touched_last') and i.exclusion is null
+with kept as not materialized (
+    select
+        rowid as row_number, source, interaction_key, date, occurred_at, medium, thread_key, sender_key, minutes, space_key, participant_count,
+        coalesce(medium in ('slack_channel', 'teams_channel') and thread_key <> interaction_key, false) as is_reply
+    from core.interaction
+    where date in (select date from touched_day) and date between getvariable('touched_first') and getvariable('touched_last')
+        and exclusion is null
 ),
-named as (
-    select k.*, r.person_key, p.evidence,
-        -- most interactions reach one person: nothing is to be shared
-        k.participant_count = 1 and not k.is_reply and p.evidence in ('addressed', 'mentioned', 'copied') as is_alone
-    from kept as k
+-- most interactions reach one person: nothing is to be shared
+alone as (
+    select k.*, p.person_key, r.evidence
+    from (select * from kept where participant_count = 1 and not is_reply and sender_key is not null) as k
     join (
-        select source, interaction_key, unnest(participants, recursive := true)
+        select source, interaction_key, participants[1].account_key as account_key, participants[1].evidence as evidence
         from raw.interaction
         where occurred_at >= getvariable('touched_from') and occurred_at < getvariable('touched_to')
-    ) as p on p.source = k.source and p.interaction_key = k.interaction_key
-    join core.account as r on r.source = p.source and r.account_key = p.account_key
-    where r.person_key is not null and (p.evidence = 'co_present' or r.person_key <> k.sender_key)
+            and len(participants) = 1 and participants[1].evidence in ('addressed', 'mentioned', 'copied')
+    ) as r on r.source = k.source and r.interaction_key = k.interaction_key
+    join core.account as p on p.source = r.source and p.account_key = r.account_key
+    where p.person_key <> k.sender_key
 ),
--- replies in channels: the whole thread is needed, whatever its days
+named as (
+    select s.row_number, s.sender_key, p.person_key, s.evidence
+    from (
+        select k.row_number, k.source, k.sender_key, unnest(r.participants, recursive := true)
+        from (select * from kept where participant_count > 0) as k
+        join (
+            select source, interaction_key, participants
+            from raw.interaction
+            where occurred_at >= getvariable('touched_from') and occurred_at < getvariable('touched_to')
+        ) as r on r.source = k.source and r.interaction_key = k.interaction_key
+        where k.participant_count > 1 or k.is_reply or r.participants[1].evidence in ('reacted', 'co_present')
+    ) as s
+    join core.account as p on p.source = s.source and p.account_key = s.account_key
+    where p.person_key is not null and (s.evidence = 'co_present' or p.person_key <> s.sender_key)
+),
+-- replies in channels: what came before them in the thread is needed, whatever its days
 reply as (
-    select * from kept
-    where is_reply and sender_key is not null
+    select row_number, source, interaction_key, occurred_at, thread_key, sender_key from kept where is_reply and sender_key is not null
 ),
 replied_thread as (
-    select source, thread_key from reply group by all
+    select distinct source, thread_key from reply
 ),
 thread_message as (
     select t.source, t.thread_key, i.interaction_key, i.occurred_at, s.person_key as author_key
     from raw.interaction as i
     join replied_thread as t on t.source = i.source and t.thread_key = coalesce(i.thread_key, i.interaction_key)
     join core.account as s on s.source = i.source and s.account_key = i.sender_key
-    where s.person_key is not null and i.exclusion is null
+    where s.person_key is not null and i.exclusion is null and i.medium in ('slack_channel', 'teams_channel')
+        and i.occurred_at >= getvariable('touched_threads_from') and i.occurred_at < getvariable('touched_to')
 ),
 turn as (
     select
-        source, thread_key, interaction_key, occurred_at, author_key,
+        source, thread_key, interaction_key, occurred_at,
         case when lag(author_key) over w <> author_key then lag(author_key) over w end as switched_from
     from thread_message
     window w as (partition by source, thread_key order by occurred_at, interaction_key)
 ),
 answered as (
     select
-        source, thread_key, interaction_key,
+        source, interaction_key,
         -- within one author's run of messages, the author before the run
         last_value(switched_from ignore nulls) over (
             partition by source, thread_key order by occurred_at, interaction_key rows between unbounded preceding and current row
         ) as previous_author_key
     from turn
 ),
-thread_root as (
-    select source, thread_key, author_key from thread_message where interaction_key = thread_key
-),
 replied as (
-    select r.source, r.interaction_key, root.author_key as person_key, 1::tinyint as rank
+    select r.row_number, root.author_key as person_key
     from reply as r
-    join thread_root as root on root.source = r.source and root.thread_key = r.thread_key
-    where root.author_key <> r.sender_key
+    join thread_message as root on root.source = r.source and root.thread_key = r.thread_key and root.interaction_key = root.thread_key
+    where root.author_key <> r.sender_key and root.occurred_at <= r.occurred_at
     union all
-    select r.source, r.interaction_key, a.previous_author_key, 1
+    select r.row_number, a.previous_author_key
     from reply as r
     join answered as a on a.source = r.source and a.interaction_key = r.interaction_key
-    where a.previous_author_key is not null and  a.previous_author_key <> r.sender_key
+    where a.previous_author_key <> r.sender_key
 ),
 -- one row a reached person: addressed before copied, replied before mentioned; a mention adds nothing where all are addressed
 reached as (
-    select source, interaction_key, person_key, min(rank) as rank
+    select row_number, person_key, min(rank) as rank
     from (
-        select source, interaction_key, person_key, case evidence when 'addressed' then 0 when 'mentioned' then 2 else 3 end::tinyint as rank
-        from named where not is_alone and evidence in ('addressed', 'mentioned', 'copied') and sender_key is not null
+        select row_number, person_key, case evidence when 'addressed' then 0 when 'mentioned' then 2 else 3 end::tinyint as rank
+        from named
+        where evidence in ('addressed', 'mentioned', 'copied') and sender_key is not null
         union all
-        select source, interaction_key, person_key, rank from replied
+        select row_number, person_key, 1::tinyint from replied
     ) as reaching
-    group by all
+    group by row_number, person_key
 ),
 total as (
-    select source, interaction_key, min(rank) = 0 as is_addressed,
-        sum(case rank when 3 then getvariable('copied_share') else 1.0 end) filter (where rank<>2) as share,
-        count(*) filter (where rank=2) as mentioned
-    from reached group by source, interaction_key
+    select
+        row_number,
+        min(rank) = 0 as is_addressed,
+        sum(case rank when 3 then getvariable('copied_share') when 2 then 0.0 else 1.0 end) as share,
+        count(*) filter (where rank = 2) as mentioned
+    from reached
+    group by row_number
 ),
 directed as (
     select
         k.date, k.occurred_at, k.interaction_key, k.medium, k.sender_key as from_key, r.person_key as to_key,
         case r.rank when 0 then 'addressed' when 1 then 'replied' when 2 then 'mentioned' else 'copied' end as evidence,
-        case r.rank when 3 then getvariable('copied_share') else 1.0 end / (coalesce(share,0)+ case when is_addressed then 0 else mentioned end) as weight, k.minutes, false as is_standing
+        case r.rank when 3 then getvariable('copied_share') else 1.0 end / (t.share + case when t.is_addressed then 0 else t.mentioned end) as weight,
+        k.minutes, false as is_standing
     from reached as r
-    join total as t on t.source = r.source and t.interaction_key = r.interaction_key
-    join kept as k on k.source = r.source and k.interaction_key = r.interaction_key
-    where not (rank=2 and is_addressed)
+    join total as t on t.row_number = r.row_number
+    join kept as k on k.row_number = r.row_number
+    where not (r.rank = 2 and t.is_addressed)
 ),
 reacted as (
-    select distinct date, occurred_at, interaction_key, medium, person_key as from_key, sender_key as to_key, 'reacted' as evidence,
+    select distinct k.date, k.occurred_at, k.interaction_key, k.medium, n.person_key as from_key, k.sender_key as to_key, 'reacted' as evidence,
         getvariable('reaction_weight') as weight, cast(null as double) as minutes, false as is_standing
-    from named
-    where evidence = 'reacted' and sender_key is not null and getvariable('reaction_weight') > 0
+    from named as n
+    join kept as k on k.row_number = n.row_number
+    where n.evidence = 'reacted' and k.sender_key is not null and getvariable('reaction_weight') > 0
 ),
 attended as (
-    select *, count(*) over (partition by source, interaction_key) as attendee_count
-    from (
-        select distinct n.source, n.interaction_key, n.date, n.occurred_at, n.medium, n.minutes, n.person_key,
-            coalesce(s.is_standing, false) as is_standing
-        from named as n
-        left join core.space as s on s.source = n.source and s.space_key = n.space_key
-        where n.evidence = 'co_present'
-    ) as attendee
+    select row_number, list_distinct(list(person_key)) as people from named where evidence = 'co_present' group by row_number
 ),
 together as (
     select
-        a.date, a.occurred_at, a.interaction_key, a.medium, a.person_key as from_key, b.person_key as to_key, 'co_present' as evidence,
-        1.0 / (a.attendee_count - 1) as weight, a.minutes, a.is_standing
-    from attended as a
-    join attended as b on b.source = a.source and b.interaction_key = a.interaction_key and b.person_key > a.person_key
+        k.date, k.occurred_at, k.interaction_key, k.medium, least(a.one, a.other) as from_key, greatest(a.one, a.other) as to_key, 'co_present' as evidence,
+        1.0 / (a.size - 1) as weight, k.minutes, coalesce(s.is_standing, false) as is_standing
+    from (
+        select *, unnest(people[place + 1:]) as other
+        from (select row_number, people, len(people) as size, unnest(people) as one, generate_subscripts(people, 1) as place from attended) as each
+    ) as a
+    join kept as k on k.row_number = a.row_number
+    left join core.space as s on s.source = k.source and s.space_key = k.space_key
 )
 select
     date, occurred_at, interaction_key, medium, sender_key as from_key, person_key as to_key, evidence, 1.0::double as weight, minutes, false as is_standing
-from named
-where is_alone and sender_key is not null
+from alone
 union all
 select * from directed
 union all

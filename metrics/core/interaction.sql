@@ -4,7 +4,7 @@
 -- column: source | text | The source.
 -- column: date | date | The day in the organisation's time zone.
 -- column: occurred_at | timestamp | When it was sent or started, UTC.
--- column: medium | text | The medium.
+-- column: medium | medium | The medium.
 -- column: space_key | key | The space in which it happened.
 -- column: thread_key | key | The interaction that opened its thread; empty outside threads.
 -- column: sender_key | key | The person who sent or organised it; empty for bots and system messages.

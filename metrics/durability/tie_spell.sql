@@ -175,7 +175,7 @@ opening as (
         t.person_a_key, t.person_b_key, t.run,
         arg_min(d.medium, (-(d.ab_count + d.ba_count + d.co_count), d.medium)) as origin_medium,
         list_sort(list(d.medium)) as origin_media,
-        arg_min(row(d.is_cross_team, d.is_external, d.external_kind, d.external_organisation, d.team_a, d.team_b), d.medium) as origin
+        arg_min(row(d.is_cross_team, d.is_external, d.external_kind), d.medium) as origin
     from tie as t
     join core.pair_day as d on d.person_a_key = t.person_a_key and d.person_b_key = t.person_b_key and d.date = t.first_date
     where d.ab_count + d.ba_count + d.co_count > 0
@@ -219,9 +219,9 @@ select
     o.origin[1] as is_cross_team,
     o.origin[2] as is_external,
     o.origin[3] as external_kind,
-    o.origin[4] as external_organisation,
-    o.origin[5] as team_a,
-    o.origin[6] as team_b,
+    case when not pa.is_internal then pa.organisation_key when not pb.is_internal then pb.organisation_key end as external_organisation,
+    ma.team as team_a,
+    mb.team as team_b,
     s.landmark_age_days,
     list_aggregate(
         list_sort(list_distinct(list_transform(s.start_media, lambda m: case
@@ -237,4 +237,8 @@ select
     s.start_is_mutual
 from judged as j
 join opening as o on o.person_a_key = j.person_a_key and o.person_b_key = j.person_b_key and o.run = j.run
+join core.person as pa on pa.person_key = j.person_a_key
+join core.person as pb on pb.person_key = j.person_b_key
+left join core.membership as ma on ma.person_key = j.person_a_key and j.first_date >= ma.valid_from and j.first_date < ma.valid_to
+left join core.membership as mb on mb.person_key = j.person_b_key and j.first_date >= mb.valid_from and j.first_date < mb.valid_to
 left join start as s on s.person_a_key = j.person_a_key and s.person_b_key = j.person_b_key and s.run = j.run

@@ -40,20 +40,21 @@ numbered as (
     from week as w
 ),
 active_day as (
-    -- teams and organisations are those of the day, whatever the medium
-    select
-        date_trunc('week', date)::date as week_start, date, person_a_key, person_b_key, any_value(team_a) as team_a, any_value(team_b) as team_b,
-        any_value(organisation_a) as organisation_a, any_value(organisation_b) as organisation_b, any_value(is_cross_team) as is_cross_team
-    from core.pair_day
-    where date <= getvariable('as_of') and ab_count + ba_count + co_count > 0 and (select is_any from declared)
-    group by date, person_a_key, person_b_key
+    select d.date, d.person_a_key, d.person_b_key, d.is_cross_team, pa.is_internal as is_internal_a, pb.is_internal as is_internal_b
+    from core.pair_day as d
+    join core.person as pa on pa.person_key = d.person_a_key
+    join core.person as pb on pb.person_key = d.person_b_key
+    where d.date <= getvariable('as_of') and d.is_first_of_day and (select is_any from declared)
 ),
+-- teams are those of the day
 side as (
-    select week_start, date, team_a as team, person_a_key as person_key, person_b_key as other_key, is_cross_team
-    from active_day where organisation_a = 'own'
-    union all
-    select week_start, date, team_b, person_b_key, person_a_key, is_cross_team
-    from active_day where organisation_b = 'own'
+    select date_trunc('week', d.date)::date as week_start, d.date, m.team, d.person_key, d.other_key, d.is_cross_team
+    from (
+        select date, person_a_key as person_key, person_b_key as other_key, is_cross_team from active_day where is_internal_a
+        union all
+        select date, person_b_key, person_a_key, is_cross_team from active_day where is_internal_b
+    ) as d
+    left join core.membership as m on m.person_key = d.person_key and d.date >= m.valid_from and d.date < m.valid_to
 ),
 seen as (
     select person_key, min(date) as first_date, max(date) as last_date from side group by person_key

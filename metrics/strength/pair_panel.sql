@@ -4,7 +4,7 @@
 -- column: panel_start | date | First day of the period.
 -- column: person_a_key | key | The person with the lesser key.
 -- column: person_b_key | key | The other person.
--- column: medium | text | The medium; `any` for all together.
+-- column: medium | medium | The medium; `any` for all together.
 -- column: active_days | count | Days with at least one contact other than a reaction, in either direction.
 -- column: ab_count | count | Contacts from a to b, without reactions and meetings.
 -- column: ba_count | count | Contacts from b to a, without reactions and meetings.
@@ -20,8 +20,7 @@
 -- column: team_b | text | The team of b on that day.
 -- column: is_cross_team | flag | Whether those teams differ; empty if unknown or external.
 -- column: is_external | flag | Whether one of the two belongs to another organisation.
--- column: external_kind | text | The other organisation's kind; empty within the own one.
--- column: external_organisation | text | The other organisation; empty within the own one.
+-- column: external_kind | kind | The other organisation's kind; empty within the own one.
 -- unique: panel_kind, panel_start, person_a_key, person_b_key, medium
 -- not_null: panel_kind, panel_start, person_a_key, person_b_key, medium, active_days, is_mutual, is_tie
 -- assert: active_days >= 0
@@ -35,6 +34,7 @@ with by_medium as (
     select
         p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key, d.medium,
         count(*) filter (where d.ab_count + d.ba_count + d.co_count > 0) as active_days,
+        count(*) filter (where d.is_first_of_day) as first_days,
         sum(d.ab_count)::bigint as ab_count,
         sum(d.ba_count)::bigint as ba_count,
         sum(d.ab_weight) as ab_weight,
@@ -46,24 +46,22 @@ with by_medium as (
         max(d.date) as last_date
     from core.pair_day as d
     join touched_panel_day as p on p.date = d.date
-    where d.date <= getvariable('as_of')
+    where p.panel_kind <> 'all' and d.date <= getvariable('as_of')
     group by p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key, d.medium
-),
-active_day as (
-    -- a day on which two media were used is one day
-    select distinct person_a_key, person_b_key, date
-    from core.pair_day
-    where date <= getvariable('as_of') and date in (select date from touched_panel_day) and ab_count + ba_count + co_count > 0
-),
-active as (
-    select p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key, count(*) as active_days
-    from active_day as d
-    join touched_panel_day as p on p.date = d.date
-    group by p.panel_kind, p.panel_start, d.person_a_key, d.person_b_key
-),
-together as (
+    union all
     select
-        panel_kind, panel_start, person_a_key, person_b_key,
+        p.panel_kind, p.panel_start, t.person_a_key, t.person_b_key, t.medium, t.active_days, len(t.day_numbers),
+        t.ab_count, t.ba_count, t.ab_weight, t.ba_weight, t.co_count, t.co_weight, t.minutes, t.reaction_count, t.last_contact_date
+    from metrics.pair_total as t
+    join touched_panel as p on p.panel_kind = 'all'
+),
+summed as (
+    select * exclude (first_days) from by_medium
+    union all by name
+    select
+        panel_kind, panel_start, person_a_key, person_b_key, 'any' as medium,
+        -- a day on which two media were used is one day
+        sum(first_days)::bigint as active_days,
         sum(ab_count)::bigint as ab_count,
         sum(ba_count)::bigint as ba_count,
         sum(ab_weight) as ab_weight,
@@ -75,15 +73,6 @@ together as (
         max(last_date) as last_date
     from by_medium
     group by panel_kind, panel_start, person_a_key, person_b_key
-),
-summed as (
-    select * from by_medium
-    union all by name
-    select t.*, 'any' as medium, coalesce(a.active_days, 0) as active_days
-    from together as t
-    left join active as a
-        on a.panel_kind = t.panel_kind and a.panel_start = t.panel_start
-        and a.person_a_key = t.person_a_key and a.person_b_key = t.person_b_key
 )
 select
     s.panel_kind, s.panel_start, s.person_a_key, s.person_b_key, s.medium,
@@ -101,8 +90,7 @@ select
     mb.team as team_b,
     case when pa.is_internal and pb.is_internal then ma.team <> mb.team end as is_cross_team,
     not (pa.is_internal and pb.is_internal) as is_external,
-    case when not pa.is_internal then pa.kind when not pb.is_internal then pb.kind end as external_kind,
-    case when not pa.is_internal then pa.organisation_key when not pb.is_internal then pb.organisation_key end as external_organisation
+    case when not pa.is_internal then pa.kind when not pb.is_internal then pb.kind end as external_kind
 from summed as s
 join core.person as pa on pa.person_key = s.person_a_key
 join core.person as pb on pb.person_key = s.person_b_key

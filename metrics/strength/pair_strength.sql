@@ -26,7 +26,7 @@
 -- column: is_mutual | flag | Whether contacts went both ways (meetings have no direction and do not count here).
 -- column: is_cross_team | flag | Whether they were in different teams on the last day of contact; empty if unknown or external.
 -- column: is_external | flag | Whether one of the two belongs to another organisation.
--- column: external_kind | text | The other organisation's kind; empty within the own one.
+-- column: external_kind | kind | The other organisation's kind; empty within the own one.
 -- unique: person_a_key, person_b_key
 -- not_null: person_a_key, person_b_key, first_date, last_date, silence_days, active_days, weight, decay_score
 -- assert: person_a_key < person_b_key
@@ -43,66 +43,43 @@
 with today as (
     select max(day_number) as day_number from metrics.observed_day
 ),
-active_day as (
-    -- a day on which two media were used is one day
-    select distinct person_a_key, person_b_key, date
-    from core.pair_day
-    where date <= getvariable('as_of') and ab_count + ba_count + co_count > 0
-),
-decay as (
-    select
-        date,
-        t.day_number - o.day_number as age,
-        pow(2, -age / getvariable('half_life_days')) as middle,
-        pow(2, -age / getvariable('short_half_life_days')) as short,
-        pow(2, -age / getvariable('long_half_life_days')) as long
-    from metrics.observed_day as o
-    cross join today as t
-),
 aged as (
     select
-        d.person_a_key, d.person_b_key,
-        min(d.date) as first_date,
-        max(d.date) as last_date,
-        min(o.age) as silence_days,
-        max(o.age) as age_days,
-        count(*) as active_days,
-        round(sum(o.middle), 9) as decay_score,
-        round(sum(o.short), 9) as decay_short_score,
-        round(sum(o.long), 9) as decay_long_score
-    from active_day as d
-    join decay as o on o.date = d.date
-    group by d.person_a_key, d.person_b_key
-),
-used as (
-    select person_a_key, person_b_key, list_sort(list(medium)) as media
-    from metrics.pair_panel
-    where panel_kind = 'all' and medium <> 'any' and active_days > 0
-    group by person_a_key, person_b_key
-),
-met as (
-    select least(from_key, to_key) as person_a_key, greatest(from_key, to_key) as person_b_key, round(sum(minutes * weight), 6) as minutes
-    from core.contact
-    where minutes > 0 and date <= getvariable('as_of')
-    group by 1, 2
+        t.person_a_key, t.person_b_key,
+        min(t.first_date) as first_date,
+        max(t.last_date) as last_date,
+        sum(len(t.day_numbers))::bigint as active_days,
+        round(sum(list_sum(list_transform(t.day_numbers, lambda n: pow(2, (n - d.day_number) / getvariable('half_life_days'))))), 9) as decay_score,
+        round(sum(list_sum(list_transform(t.day_numbers, lambda n: pow(2, (n - d.day_number) / getvariable('short_half_life_days'))))), 9) as decay_short_score,
+        round(sum(list_sum(list_transform(t.day_numbers, lambda n: pow(2, (n - d.day_number) / getvariable('long_half_life_days'))))), 9) as decay_long_score,
+        round(sum(t.strength_minutes), 6) as strength_minutes,
+        list_sort(list(t.medium) filter (where t.active_days > 0)) as media
+    from metrics.pair_total as t
+    cross join today as d
+    group by t.person_a_key, t.person_b_key
+    having count(t.first_date) > 0
 )
 select
-    s.person_a_key, s.person_b_key, d.first_date, d.last_date, d.silence_days, d.age_days, d.active_days,
+    s.person_a_key, s.person_b_key, d.first_date, d.last_date,
+    t.day_number - last.day_number as silence_days,
+    t.day_number - first.day_number as age_days,
+    d.active_days,
     s.ab_count, s.ba_count, s.co_count, s.reaction_count, s.ab_weight, s.ba_weight, s.co_weight,
     round(s.ab_weight + s.ba_weight + s.co_weight, 9) as weight,
     s.minutes as meeting_minutes,
-    coalesce(m.minutes, 0) as meeting_strength_minutes,
+    d.strength_minutes as meeting_strength_minutes,
     d.decay_score, d.decay_short_score, d.decay_long_score,
-    len(u.media) as medium_count,
-    u.media,
+    len(d.media) as medium_count,
+    d.media,
     s.is_mutual,
     case when not s.is_external then ma.team <> mb.team end as is_cross_team,
     s.is_external,
     s.external_kind
-from metrics.pair_panel as s
-join aged as d on d.person_a_key = s.person_a_key and d.person_b_key = s.person_b_key
-join used as u on u.person_a_key = s.person_a_key and u.person_b_key = s.person_b_key
-left join met as m on m.person_a_key = s.person_a_key and m.person_b_key = s.person_b_key
+from aged as d
+join metrics.pair_panel as s on s.person_a_key = d.person_a_key and s.person_b_key = d.person_b_key
+cross join today as t
+join metrics.observed_day as first on first.date = d.first_date
+join metrics.observed_day as last on last.date = d.last_date
 left join core.membership as ma on ma.person_key = s.person_a_key and d.last_date >= ma.valid_from and d.last_date < ma.valid_to
 left join core.membership as mb on mb.person_key = s.person_b_key and d.last_date >= mb.valid_from and d.last_date < mb.valid_to
 where s.panel_kind = 'all' and s.medium = 'any'

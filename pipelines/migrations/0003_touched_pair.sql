@@ -1,0 +1,2 @@
+-- Which pairs were in contact, before or now, on days built anew since their totals were last summed.
+create table raw.touched_pair (person_a_key bigint not null, person_b_key bigint not null);
