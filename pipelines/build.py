@@ -34,6 +34,7 @@ from pipelines.touched import (
     in_chunks,
     keep_people_as_they_are,
     note_pairs,
+    note_unpublished,
     remember_pairs,
     touch_by_people,
     touch_by_threads,
@@ -42,8 +43,8 @@ from pipelines.touched import (
 )
 from pipelines.warehouse import Warehouse, local_date
 
-CHUNK_INTERACTIONS: Final = 4_000_000
-"""About how many interactions are rebuilt in one transaction: bounds memory, whatever the history holds."""
+CHUNK_INTERACTIONS: Final = 1_500_000
+"""About how many interactions are rebuilt in one transaction: bounds memory, and hash tables of more are slower a row."""
 
 PANEL_ROWS: Final = 4_000_000
 """About how many rows of `core.pair_day` the panels hold that are rebuilt in one transaction, unless a single one holds more."""
@@ -166,6 +167,7 @@ class _Build:
         definitions = fingerprint(list(self.catalog.values()), self.parameters, self.declarations)
         self._build_metrics(is_redefined=warehouse.memo("panel definitions") != definitions)
         with warehouse.transaction():
+            note_unpublished(warehouse, "select panel_kind, panel_start from every_touched_panel")
             warehouse.run("delete from raw.touched_panel")
             remember_pairs(warehouse, self.report.as_of)
             warehouse.remember("all definitions", everything)
@@ -250,6 +252,7 @@ class _Build:
                     "insert into raw.touched_panel select distinct kind, date_trunc(kind, date)::date from touched_day, "
                     "unnest(['week', 'month']) as k(kind) except select panel_kind, panel_start from raw.touched_panel"
                 )
+                note_unpublished(warehouse, "select 'day', date from touched_day")
                 warehouse.run("delete from raw.touched_day where date in (select date from touched_day)")
         self.progress("days", len(chunks), len(chunks))
         for spec in self.day_tables:
@@ -392,7 +395,8 @@ class _Build:
             else:
                 body = self.computed.get(spec.full_name, spec.body)
                 self._verify_columns(spec, [row[0] for row in self.warehouse.run(f"describe {body}")])
-                self.warehouse.run(f"insert into {spec.full_name} select {_casts(spec)} from ({body}\n) as built")
+                with self.warehouse.joining(as_written=spec.is_as_written):
+                    self.warehouse.run(f"insert into {spec.full_name} select {_casts(spec)} from ({body}\n) as built")
         except duckdb.Error as error:
             raise BuildError(f"{spec.path}: {error}\nin the statement of {spec.full_name}") from error
 

@@ -62,7 +62,7 @@ UNIT_TYPES: Final[Mapping[str, str]] = {
 }
 """The units a column may have, and the DuckDB type each is stored as: documentation that decides the type cannot drift."""
 
-_ONE: Final = ("description", "question", "grain", "restricted", "rebuild", "partition")
+_ONE: Final = ("description", "question", "grain", "restricted", "rebuild", "partition", "joins")
 _MANY: Final = ("column", "unique", "not_null", "assert", "caveat", "reference", "uses")
 _REBUILDS: Final = ("full", "panel", "pair", "day")
 PARTITIONS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
@@ -114,6 +114,7 @@ class TableSpec:
     is_restricted: bool = False
     rebuild: str = "full"
     partition: str = ""
+    is_as_written: bool = False
     uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reads: frozenset[str] = field(default_factory=frozenset)
 
@@ -239,6 +240,8 @@ def read_spec(path: Path) -> TableSpec:
     restricted = header.get("restricted", ["no"])[0]
     rebuild = header.get("rebuild", ["full"])[0]
     partition = header.get("partition", [""])[0]
+    if header.get("joins", ["as written"]) != ["as written"]:
+        raise CatalogError(f"{path}: joins are `as written`, or left to DuckDB when nothing is said")
     if restricted not in ("yes", "no"):
         raise CatalogError(f"{path}: restricted is yes or no")
     if rebuild not in _REBUILDS:
@@ -271,6 +274,7 @@ def read_spec(path: Path) -> TableSpec:
         is_restricted=restricted == "yes",
         rebuild=rebuild,
         partition=partition,
+        is_as_written=bool(header.get("joins")),
         uses=dict(_used(value, path) for value in header.get("uses", [])),
     )
     mentioned = {*spec.grain, *spec.not_null, *(name for group in spec.unique for name in group)}

@@ -1,5 +1,9 @@
 """Write the analysts' file beside the old one and put it in its place at once.
 
+Usually that is a copy of the old file in which the days and panels that were built anew are replaced, so that a night costs what it
+changed. The file is written from nothing where definitions changed, where rows were erased for good (`Warehouse.compact`), and at
+the latest after `MOST_RENEWALS` copies: what DuckDB deletes stays in a file's free blocks until they are used again.
+
 Readers who hold the old file keep a consistent answer; whoever opens the path afterwards sees the new one; nobody ever
 waits or sees half a night. The published file has the schemas `core` and `metrics`, never `raw`, and every table and
 column carries its description.
@@ -7,8 +11,11 @@ column carries its description.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,7 +28,10 @@ from connectors.errors import UserError
 from metrics.parameters import Parameters
 from pipelines.catalog import TableSpec, load_catalog
 from pipelines.home import sync_to_disk
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse import PUBLISHED, Warehouse
+
+MOST_RENEWALS: Final = 30
+"""After so many copies that were brought up to date, the file is written from nothing."""
 
 MESSAGE_TABLES: Final = frozenset({"core.interaction", "core.contact"})
 """Tables with one row a message: left out where settings say `publish.messages = false`."""
@@ -51,16 +61,18 @@ _ABOUT: Final = (
     ("built_at", "timestamp", "When the figures were published, UTC."),
     ("perdure_version", "varchar", "The version of perdure that computed them."),
     ("parameters", "json", "The settings of the measurement."),
+    ("publication", "varchar", "Which publication this is; the next one looks here for what it has to change."),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What was published: how many tables, and the file's size in bytes."""
+    """What was published: how many tables, the file's size in bytes, and whether it was written from nothing."""
 
     path: Path
     table_count: int
     byte_count: int
+    is_whole: bool
 
 
 def publish(
@@ -86,11 +98,16 @@ def publish(
     specs = {name: spec for name, spec in (catalog or load_catalog()).items() if messages or name not in MESSAGE_TABLES}
     if warehouse.memo("build") != "finished":
         raise UserError("publish: nothing is built, or the last build did not end; run `perdure build` first")
+    definition = hashlib.sha256(json.dumps([sorted(specs), warehouse.memo("panel definitions")]).encode()).hexdigest()
+    renewals = _renewals(warehouse, path, definition)
+    publication = uuid.uuid4().hex
     beside = path.with_name(path.name + ".next")
     _remove(beside)
     mask = os.umask(0o077)
     try:
-        _write(warehouse, beside, specs, parameters)
+        if renewals is not None:
+            shutil.copyfile(path, beside)
+        _write(warehouse, beside, specs, parameters, publication, is_whole=renewals is None)
     except BaseException:
         _remove(beside)
         raise
@@ -100,25 +117,47 @@ def publish(
     sync_to_disk(beside)
     beside.replace(path)
     sync_to_disk(path.parent)
-    return Published(path, len(specs), size)
+    with warehouse.transaction():
+        warehouse.run("delete from raw.unpublished")
+        done = {"publication": publication, "definition": definition, "renewals": 0 if renewals is None else renewals + 1}
+        warehouse.remember(PUBLISHED, json.dumps(done))
+    return Published(path, len(specs), size, renewals is None)
 
 
-def _write(warehouse: Warehouse, beside: Path, specs: Mapping[str, TableSpec], parameters: Parameters | None) -> None:
+def _renewals(warehouse: Warehouse, path: Path, definition: str) -> int | None:
+    """How often the published file was brought up to date since it was written from nothing; None where it has to be again."""
+    last = json.loads(warehouse.memo(PUBLISHED) or "{}")
+    if last.get("definition") != definition or last["renewals"] >= MOST_RENEWALS or not path.exists():
+        return None
+    try:
+        with duckdb.connect(str(path), read_only=True) as published:
+            found = published.execute("select publication from metrics.about").fetchall()
+    except duckdb.Error:
+        return None
+    return int(last["renewals"]) if found == [(last["publication"],)] else None
+
+
+def _write(
+    warehouse: Warehouse, beside: Path, specs: Mapping[str, TableSpec], parameters: Parameters | None, publication: str, *, is_whole: bool
+) -> None:
     # 2.0 would write a format that 1.5 cannot read
     options = " (storage_version 'v1.5.0')" if duckdb.__version__ >= "2" else ""
     target = str(beside).replace("'", "''")
     warehouse.run(f"attach '{target}' as published{options}")
     try:
-        warehouse.run("create schema published.core")
-        warehouse.run("create schema published.metrics")
-        rows = 0
+        if is_whole:
+            warehouse.run("create schema published.core")
+            warehouse.run("create schema published.metrics")
         listed: list[list[object]] = []
         for name, spec in specs.items():
-            # tables that are kept from night to night lie in order of time already; sorting them again costs more than all the rest
-            order = f" order by {', '.join(spec.grain) or 'all'}" if spec.rebuild == "full" else ""
-            warehouse.run(f"create table published.{name} as select * from {name}{order}")
+            if is_whole or not _renew(warehouse, spec):
+                # tables that are kept from night to night lie in order of time already; sorting them again costs more than all the rest
+                order = f" order by {', '.join(spec.grain) or 'all'}" if spec.rebuild == "full" else ""
+                warehouse.run(f"create or replace table published.{name} as select * from {name}{order}")
+                _comment(
+                    warehouse, name, spec.description, {column.name: f"[{column.unit}] {column.description}" for column in spec.columns}
+                )
             rows = warehouse.value(f"select count(*) from published.{name}")
-            _comment(warehouse, name, spec.description, {column.name: f"[{column.unit}] {column.description}" for column in spec.columns})
             listed.append(
                 [
                     spec.schema,
@@ -148,7 +187,7 @@ def _write(warehouse: Warehouse, beside: Path, specs: Mapping[str, TableSpec], p
             "about",
             "What this file is: as of when, by which version, with which settings.",
             _ABOUT,
-            [[as_of, now, version("perdure"), stated]],
+            [[as_of, now, version("perdure"), stated, publication]],
         )
     finally:
         warehouse.run("detach published")
@@ -156,8 +195,23 @@ def _write(warehouse: Warehouse, beside: Path, specs: Mapping[str, TableSpec], p
         raise RuntimeError("the published file was closed with a write-ahead log left: copying it would miss rows")
 
 
+def _renew(warehouse: Warehouse, spec: TableSpec) -> bool:
+    """Replace the days or panels of a published table that were built anew; return False for a table that has neither."""
+    if spec.rebuild == "day":
+        changed = "date in (select start from raw.unpublished where kind = 'day')"
+    elif spec.rebuild == "panel":
+        changed = "(panel_kind, panel_start) in (select (kind, start) from raw.unpublished)"
+    else:
+        return False
+    # the whole observed time may begin on another day now
+    moved = " or panel_kind = 'all' and 'all' in (select kind from raw.unpublished)" if spec.rebuild == "panel" else ""
+    warehouse.run(f"delete from published.{spec.full_name} where {changed}{moved}")
+    warehouse.run(f"insert into published.{spec.full_name} select * from {spec.full_name} where {changed}")
+    return True
+
+
 def _fill(warehouse: Warehouse, name: str, description: str, columns: tuple[tuple[str, str, str], ...], rows: list[list[object]]) -> None:
-    warehouse.run(f"create table published.metrics.{name} ({', '.join(f'{column} {kind}' for column, kind, _ in columns)})")
+    warehouse.run(f"create or replace table published.metrics.{name} ({', '.join(f'{column} {kind}' for column, kind, _ in columns)})")
     places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
     for row in rows:
         warehouse.run(f"insert into published.metrics.{name} values ({places})", row)

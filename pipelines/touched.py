@@ -160,6 +160,14 @@ def in_chunks(volumes: Sequence[tuple[_Part, int]], size: int) -> list[list[_Par
     return chunks
 
 
+# -- what the analysts' file does not hold yet ------------------------------------------------------------------------
+
+
+def note_unpublished(warehouse: Warehouse, changed: str) -> None:
+    """Note days or panels that were built anew, given as SQL of two columns, a kind (`day` or that of a panel) and a first day."""
+    warehouse.run(f"insert into raw.unpublished {changed} except select kind, start from raw.unpublished")
+
+
 # -- pairs ------------------------------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,8 @@ from pipelines.coverage import store_coverage
 from pipelines.tombstones import Tombstones
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+PUBLISHED: Final = "published"
+"""The memo of what the analysts' file was last written with; without it that file is written anew, not brought up to date."""
 PAIRS: Final = "pairs"
 """The memo of up to which day, and by which clock, pairs were summed up; without it every pair is summed anew."""
 _TIME_MARGIN: Final = timedelta(days=2)
@@ -125,6 +127,21 @@ class Warehouse:
             self.connection.execute("rollback")
             raise
         self.connection.execute("commit")
+
+    @contextmanager
+    def joining(self, *, as_written: bool) -> Iterator[None]:
+        """Inside, joins are made in the order in which a statement states them, each with a hash table of its right side.
+
+        DuckDB's guesses of how many rows come of a filter are far off for large days, and a hash table of the large side costs
+        several times as much. It misleads where a statement puts the large side on the right.
+        """
+        if as_written:
+            self.run("set disabled_optimizers = 'join_order,build_side_probe_side'")
+        try:
+            yield
+        finally:
+            if as_written:
+                self.run("reset disabled_optimizers")
 
     @contextmanager
     def _incoming(self, records: pa.Table) -> Iterator[None]:
@@ -323,7 +340,8 @@ class Warehouse:
         return deleted
 
     def compact(self) -> None:
-        """Rewrite the file without the rows that were deleted: DuckDB only marks their blocks free."""
+        """Rewrite the file without the rows that were deleted: DuckDB only marks their blocks free. So will the next publication."""
+        self.run("delete from raw.memo where name = $1", [PUBLISHED])
         self.run("checkpoint")
         if self.path is None:
             return

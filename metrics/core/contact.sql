@@ -24,6 +24,7 @@
 -- reference: Newman (2001), Scientific collaboration networks II, Phys. Rev. E 64, 016132: weight 1/(n-1).
 -- restricted: yes
 -- rebuild: day
+-- joins: as written
 -- partition: thread
 with kept as not materialized (
     select
@@ -36,13 +37,14 @@ with kept as not materialized (
 -- most interactions reach one person: nothing is to be shared
 alone as (
     select k.*, p.person_key, r.evidence
-    from (select * from kept where participant_count = 1 and not is_reply and sender_key is not null) as k
-    join (
+    from (
         select source, interaction_key, participants[1].account_key as account_key, participants[1].evidence as evidence
         from raw.interaction
         where occurred_at >= getvariable('touched_from') and occurred_at < getvariable('touched_to')
             and len(participants) = 1 and participants[1].evidence in ('addressed', 'mentioned', 'copied')
-    ) as r on r.source = k.source and r.interaction_key = k.interaction_key
+    ) as r
+    join (select * from kept where participant_count = 1 and not is_reply and sender_key is not null) as k
+        on k.source = r.source and k.interaction_key = r.interaction_key
     join core.account as p on p.source = r.source and p.account_key = r.account_key
     where p.person_key <> k.sender_key
 ),
@@ -50,12 +52,12 @@ named as (
     select s.row_number, s.sender_key, p.person_key, s.evidence
     from (
         select k.row_number, k.source, k.sender_key, unnest(r.participants, recursive := true)
-        from (select * from kept where participant_count > 0) as k
-        join (
+        from (
             select source, interaction_key, participants
             from raw.interaction
             where occurred_at >= getvariable('touched_from') and occurred_at < getvariable('touched_to')
-        ) as r on r.source = k.source and r.interaction_key = k.interaction_key
+        ) as r
+        join (select * from kept where participant_count > 0) as k on k.source = r.source and k.interaction_key = r.interaction_key
         where k.participant_count > 1 or k.is_reply or r.participants[1].evidence in ('reacted', 'co_present')
     ) as s
     join core.account as p on p.source = s.source and p.account_key = s.account_key
@@ -94,13 +96,13 @@ answered as (
 ),
 replied as (
     select r.row_number, root.author_key as person_key
-    from reply as r
-    join thread_message as root on root.source = r.source and root.thread_key = r.thread_key and root.interaction_key = root.thread_key
+    from (select * from thread_message where interaction_key = thread_key) as root
+    join reply as r on r.source = root.source and r.thread_key = root.thread_key
     where root.author_key <> r.sender_key and root.occurred_at <= r.occurred_at
     union all
     select r.row_number, a.previous_author_key
-    from reply as r
-    join answered as a on a.source = r.source and a.interaction_key = r.interaction_key
+    from answered as a
+    join reply as r on r.source = a.source and r.interaction_key = a.interaction_key
     where a.previous_author_key <> r.sender_key
 ),
 -- one row a reached person: addressed before copied, replied before mentioned; a mention adds nothing where all are addressed
@@ -128,19 +130,18 @@ directed as (
     select
         k.date, k.occurred_at, k.interaction_key, k.medium, k.sender_key as from_key, r.person_key as to_key,
         case r.rank when 0 then 'addressed' when 1 then 'replied' when 2 then 'mentioned' else 'copied' end as evidence,
-        case r.rank when 3 then getvariable('copied_share') else 1.0 end / (t.share + case when t.is_addressed then 0 else t.mentioned end) as weight,
+        case r.rank when 3 then getvariable('copied_share') else 1.0 end / (k.share + case when k.is_addressed then 0 else k.mentioned end) as weight,
         k.minutes, false as is_standing
     from reached as r
-    join total as t on t.row_number = r.row_number
-    join kept as k on k.row_number = r.row_number
-    where not (r.rank = 2 and t.is_addressed)
+    join (select k.*, t.* exclude (row_number) from kept as k join total as t on t.row_number = k.row_number) as k on k.row_number = r.row_number
+    where not (r.rank = 2 and k.is_addressed)
 ),
 reacted as (
     select distinct k.date, k.occurred_at, k.interaction_key, k.medium, n.person_key as from_key, k.sender_key as to_key, 'reacted' as evidence,
         getvariable('reaction_weight') as weight, cast(null as double) as minutes, false as is_standing
-    from named as n
-    join kept as k on k.row_number = n.row_number
-    where n.evidence = 'reacted' and k.sender_key is not null and getvariable('reaction_weight') > 0
+    from kept as k
+    join (select row_number, person_key from named where evidence = 'reacted') as n on n.row_number = k.row_number
+    where k.sender_key is not null and getvariable('reaction_weight') > 0
 ),
 attended as (
     select row_number, list_distinct(list(person_key)) as people from named where evidence = 'co_present' group by row_number
@@ -149,11 +150,11 @@ together as (
     select
         k.date, k.occurred_at, k.interaction_key, k.medium, least(a.one, a.other) as from_key, greatest(a.one, a.other) as to_key, 'co_present' as evidence,
         1.0 / (a.size - 1) as weight, k.minutes, coalesce(s.is_standing, false) as is_standing
-    from (
+    from kept as k
+    join (
         select *, unnest(people[place + 1:]) as other
         from (select row_number, people, len(people) as size, unnest(people) as one, generate_subscripts(people, 1) as place from attended) as each
-    ) as a
-    join kept as k on k.row_number = a.row_number
+    ) as a on a.row_number = k.row_number
     left join core.space as s on s.source = k.source and s.space_key = k.space_key
 )
 select

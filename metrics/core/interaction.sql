@@ -19,6 +19,7 @@
 -- caveat: A channel message that mentions nobody and answers nobody is here, but makes no contact.
 -- restricted: yes
 -- rebuild: day
+-- joins: as written
 -- partition: thread
 select
     i.interaction_key,

@@ -28,6 +28,7 @@
 -- caveat: The teams of a day are in core.membership, the organisations in core.person.
 -- restricted: yes
 -- rebuild: day
+-- joins: as written
 -- partition: pair
 with summed as (
     select

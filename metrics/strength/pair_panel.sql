@@ -28,6 +28,7 @@
 -- reference: Krings, Karsai, Bernhardsson, Blondel, Saramaki (2012), Effects of time window size and placement, EPJ Data Science 1, 4.
 -- restricted: yes
 -- rebuild: panel
+-- joins: as written
 -- partition: pair
 with by_medium as (
     -- a pair has one row a day and medium, so counting rows counts days

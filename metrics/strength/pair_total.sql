@@ -26,6 +26,7 @@
 -- caveat: Active days of several media cannot be added: a day on which two were used would count twice. Lengths of day_numbers can.
 -- restricted: yes
 -- rebuild: pair
+-- joins: as written
 -- partition: pair
 select
     d.person_a_key, d.person_b_key, d.medium,

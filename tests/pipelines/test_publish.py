@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -14,7 +15,7 @@ from connectors.errors import UserError
 from metrics.parameters import Parameters
 from pipelines.build import build
 from pipelines.publish import publish
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse import PUBLISHED, Warehouse
 
 CATALOG = tables(["pair_panel"])
 
@@ -88,3 +89,92 @@ def test_a_reader_in_another_process_is_never_refused_and_never_sees_half_a_nigh
     warehouse.close()
     assert reader.returncode == 0, error
     assert int(out) > 1
+
+
+# -- bringing the published file up to date -----------------------------------------------------------------------------
+
+
+def whole(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every table, but for what tells one publication from another."""
+    names = [name for (name,) in ask(path, "select schema_name || '.' || table_name from duckdb_tables() order by 1")]
+    found = {name: ask(path, f"select * from {name} order by all") for name in names}
+    found["metrics.about"] = ask(path, "select as_of, parameters from metrics.about")
+    found["comments"] = ask(path, "select table_name, column_name, comment from duckdb_columns() where not internal order by all")
+    return found
+
+
+def changing_nights(warehouse: Warehouse) -> Iterator[None]:
+    """Nights that add a day, change an old one, take a message away, move the first day, and bring nothing."""
+    messages = {day: event(f"2024-{1 + day // 20:02}-{1 + day % 20:02}", 1 + day % 3, 4, interaction_key=day) for day in range(60)}
+    for key, changed in (
+        (None, None),
+        (100, event("2024-04-01", 1, 2, interaction_key=100)),
+        (7, event("2024-01-08", 2, 3, interaction_key=7)),
+        (9, {**messages[9], "exclusion": "deleted", "participants": []}),
+        (101, event("2023-11-05", 1, 4, interaction_key=101)),
+        (102, event("2024-02-03", 1, 2, interaction_key=102)),
+        (None, None),
+    ):
+        if key is not None:
+            messages[key] = changed
+        warehouse.store(batch(list(messages.values())))
+        build(warehouse, Parameters(panels=("week", "month")), catalog=CATALOG)
+        yield
+
+
+def test_a_file_brought_up_to_date_is_the_one_that_would_be_written_from_nothing(tmp_path: Path) -> None:
+    kept, anew, warehouse = tmp_path / "kept.duckdb", tmp_path / "anew.duckdb", Warehouse(None)
+    found = []
+    for _ in changing_nights(warehouse):
+        found.append(publish(warehouse, kept, catalog=CATALOG).is_whole)
+        memo, unpublished = warehouse.memo(PUBLISHED), warehouse.run("select * from raw.unpublished")
+        assert unpublished == []
+        assert publish(warehouse, anew, catalog=CATALOG).is_whole  # another path holds no publication that is known
+        warehouse.remember(PUBLISHED, str(memo))
+        assert whole(kept) == whole(anew)
+        anew.unlink()
+    assert found == [True, *[False] * 6]
+
+
+def test_the_file_is_written_from_nothing_where_it_must_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, warehouse = tmp_path / "analytics.duckdb", Warehouse(tmp_path / "warehouse.duckdb")
+
+    def is_whole(**options: bool) -> bool:
+        return publish(warehouse, path, catalog=CATALOG, **options).is_whole
+
+    warehouse.store(batch([event("2024-01-01", 1, 2)]))
+    build(warehouse, Parameters(), catalog=CATALOG)
+    assert is_whole()
+    assert not is_whole()
+    assert is_whole(messages=False)
+    assert not is_whole(messages=False)
+    # rows that were erased for good must not stay in free blocks
+    warehouse.compact()
+    assert is_whole(messages=False)
+    # another file in its place, or none
+    path.write_bytes(b"nothing of ours")
+    assert is_whole(messages=False)
+    path.unlink()
+    assert is_whole(messages=False)
+    # other definitions
+    build(warehouse, Parameters(tie_active_days=5), catalog=CATALOG)
+    assert is_whole(messages=False)
+    monkeypatch.setattr("pipelines.publish.MOST_RENEWALS", 2)
+    assert [is_whole(messages=False) for _ in range(5)] == [False, False, True, False, False]
+    warehouse.close()
+
+
+def test_a_publication_killed_before_it_was_remembered_is_written_from_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, warehouse = tmp_path / "analytics.duckdb", Warehouse(None)
+    warehouse.store(batch([event("2024-01-01", 1, 2)]))
+    build(warehouse, Parameters(), catalog=CATALOG)
+    publish(warehouse, path, catalog=CATALOG)
+    warehouse.store(batch([event("2024-01-01", 1, 2), event("2024-01-02", 1, 2, interaction_key=5)]))
+    build(warehouse, Parameters(), catalog=CATALOG)
+    with monkeypatch.context() as patched:
+        patched.setattr(Warehouse, "remember", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            publish(warehouse, path, catalog=CATALOG)
+    assert ask(path, "select count(*) from core.pair_day") == [(2,)]
+    assert warehouse.value("select count(*) from raw.unpublished") > 0
+    assert publish(warehouse, path, catalog=CATALOG).is_whole
