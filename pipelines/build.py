@@ -29,10 +29,12 @@ from pipelines.touched import (
     TOUCHED_PANEL_DAY,
     TOUCHED_QUARTER,
     TOUCHED_THREADS_FROM,
+    TOUCHED_TOTAL,
     choose_pairs,
     forget_pairs,
     in_chunks,
     keep_people_as_they_are,
+    keep_totals,
     note_pairs,
     note_unpublished,
     remember_pairs,
@@ -169,7 +171,7 @@ class _Build:
         with warehouse.transaction():
             note_unpublished(warehouse, "select panel_kind, panel_start from every_touched_panel")
             warehouse.run("delete from raw.touched_panel")
-            remember_pairs(warehouse, self.report.as_of)
+            remember_pairs(warehouse)
             warehouse.remember("all definitions", everything)
             warehouse.remember("panel definitions", definitions)
             warehouse.remember("build", "finished")
@@ -233,7 +235,7 @@ class _Build:
         self.report.touched_day_count = len(volumes)
         if self.engine is not None and volumes:
             self._choose_days([day for day, _ in volumes])
-            self.computed |= compute(self.engine, warehouse, self.catalog, self.day_tables)
+            self.computed |= compute(self.engine, warehouse, self.catalog, [spec for spec in self.day_tables if spec.partition])
         for number, chunk in enumerate(chunks):
             self.progress("days", number, len(chunks))
             self._choose_days(chunk)
@@ -297,7 +299,11 @@ class _Build:
         )
         self._choose_panels()
         # an engine is handed the contacts of all time, and sums every pair
-        choose_pairs(warehouse, self.report.as_of, every=is_redefined or self.engine is not None)
+        choose_pairs(warehouse, every=is_redefined or self.engine is not None)
+        for spec in self.metric_tables:
+            if spec.rebuild == "pair":
+                self._ensure(spec)
+                keep_totals(warehouse, spec)
         self.report.touched_panel_count = warehouse.value("select count(*) from touched_panel")
         batches = self._panel_batches()
         for number, spec in enumerate(self.metric_tables):
@@ -344,17 +350,14 @@ class _Build:
             # bounds first: they let whole blocks be skipped
             where = _panels_between(first, last)
             self._ensure(spec)
-            # `all` may have begun on another day before
+            # `all` may have begun on another day before, and the build before may have spoken of later days
             warehouse.run(
-                f"delete from {spec.full_name} where {where} or panel_kind = 'all' and exists (from touched_panel where panel_kind = 'all')"
+                f"delete from {spec.full_name} where {where} or panel_start > getvariable('as_of') "
+                "or panel_kind = 'all' and exists (from touched_panel where panel_kind = 'all')"
             )
         elif spec.rebuild == "pair":
-            self._ensure(spec)
-            if self.warehouse.value("select getvariable('is_every_pair')"):
-                warehouse.run(f"delete from {spec.full_name}")
-            else:
-                where = "(person_a_key, person_b_key) in (select (person_a_key, person_b_key) from touched_pair)"
-                warehouse.run(f"delete from {spec.full_name} where {where}")
+            where = "true" if warehouse.value("select getvariable('is_every_pair')") else TOUCHED_TOTAL
+            warehouse.run(f"delete from {spec.full_name} where {where}")
         else:
             warehouse.run(f"create or replace table {spec.full_name} ({_column_types(spec)})")
         self._insert(spec)

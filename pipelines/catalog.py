@@ -71,7 +71,9 @@ PARTITIONS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
 }
 """By what a table can be cut into parts that are computed apart, and the columns of which a table that is cut so has some."""
 
-SUPPLIED: Final = frozenset({"parameters", "touched_panel", "touched_panel_day", "touched_pair", "touched_day", "touched_quarter"})
+SUPPLIED: Final = frozenset(
+    {"parameters", "touched_panel", "touched_panel_day", "touched_pair", "pair_total_before", "touched_day", "touched_quarter"}
+)
 """What the build hands to a table beside other tables."""
 
 
@@ -252,8 +254,8 @@ def read_spec(path: Path) -> TableSpec:
         raise CatalogError(f"{path}: a table partitioned by {partition} has the columns {' or '.join(map(str, PARTITIONS[partition]))}")
     if rebuild == "panel" and not {"panel_kind", "panel_start"} <= set(names):
         raise CatalogError(f"{path}: a table rebuilt by panel has the columns panel_kind and panel_start")
-    if rebuild == "pair" and not {"person_a_key", "person_b_key"} <= set(names):
-        raise CatalogError(f"{path}: a table rebuilt by pair has the columns person_a_key and person_b_key")
+    if rebuild == "pair" and not {"person_a_key", "person_b_key", "medium"} <= set(names):
+        raise CatalogError(f"{path}: a table rebuilt by pair has the columns person_a_key, person_b_key and medium")
     if rebuild == "day" and "date" not in names:
         raise CatalogError(f"{path}: a table rebuilt by day has the column date")
     spec = TableSpec(

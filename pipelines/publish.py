@@ -119,6 +119,7 @@ def publish(
     sync_to_disk(path.parent)
     with warehouse.transaction():
         warehouse.run("delete from raw.unpublished")
+        warehouse.run("delete from raw.unpublished_pair")
         done = {"publication": publication, "definition": definition, "renewals": 0 if renewals is None else renewals + 1}
         warehouse.remember(PUBLISHED, json.dumps(done))
     return Published(path, len(specs), size, renewals is None)
@@ -196,16 +197,23 @@ def _write(
 
 
 def _renew(warehouse: Warehouse, spec: TableSpec) -> bool:
-    """Replace the days or panels of a published table that were built anew; return False for a table that has neither."""
+    """Replace the days, panels or pairs of a published table that were built anew; return False where all of it was."""
     if spec.rebuild == "day":
         changed = "date in (select start from raw.unpublished where kind = 'day')"
     elif spec.rebuild == "panel":
         changed = "(panel_kind, panel_start) in (select (kind, start) from raw.unpublished)"
+    elif spec.rebuild == "pair" and not warehouse.value("select count(*) from raw.unpublished where kind = 'pair'"):
+        changed = "(person_a_key, person_b_key) in (select (person_a_key, person_b_key) from raw.unpublished_pair)"
     else:
         return False
-    # the whole observed time may begin on another day now
-    moved = " or panel_kind = 'all' and 'all' in (select kind from raw.unpublished)" if spec.rebuild == "panel" else ""
-    warehouse.run(f"delete from published.{spec.full_name} where {changed}{moved}")
+    gone = ""
+    if spec.rebuild == "panel":
+        # the whole observed time may begin on another day now, and the build before may have spoken of later days
+        gone = (
+            " or panel_kind = 'all' and 'all' in (select kind from raw.unpublished) "
+            "or panel_start > (select max(date_to) from core.observation)"
+        )
+    warehouse.run(f"delete from published.{spec.full_name} where {changed}{gone}")
     warehouse.run(f"insert into published.{spec.full_name} select * from {spec.full_name} where {changed}")
     return True
 

@@ -164,46 +164,88 @@ def in_chunks(volumes: Sequence[tuple[_Part, int]], size: int) -> list[list[_Par
 
 
 def note_unpublished(warehouse: Warehouse, changed: str) -> None:
-    """Note days or panels that were built anew, given as SQL of two columns, a kind (`day` or that of a panel) and a first day."""
+    """Note days or panels that were built anew, given as SQL of two columns: `day`, `pair` (all) or a panel's kind, and a first day."""
     warehouse.run(f"insert into raw.unpublished {changed} except select kind, start from raw.unpublished")
 
 
 # -- pairs ------------------------------------------------------------------------------------------------------------
 
 
+TOUCHED_TOTAL: Final = (
+    "((person_a_key, person_b_key) in (select (person_a_key, person_b_key) from touched_pair) or "
+    "(person_a_key, person_b_key, medium) in (select (person_a_key, person_b_key, medium) from added_pair))"
+)
+"""The condition of the rows of a table by pair that are replaced."""
+
+
 def note_pairs(warehouse: Warehouse, spec: TableSpec, where: str) -> None:
-    """Note whose contacts the rows of `core.pair_day` are, before and after they are built anew; not where every pair is summed anew."""
-    if spec.full_name == "core.pair_day" and warehouse.memo(PAIRS) is not None:
+    """Note whose contacts the rows of `core.pair_day` are, before and after they are built anew, on days that are summed up already."""
+    until = json.loads(warehouse.memo(PAIRS) or "[null]")[0]
+    if spec.full_name == "core.pair_day" and until is not None:
         warehouse.run(
-            f"insert into raw.touched_pair select distinct person_a_key, person_b_key from {spec.full_name} where {where} "
-            "except select person_a_key, person_b_key from raw.touched_pair"
+            f"insert into raw.touched_pair select distinct person_a_key, person_b_key from {spec.full_name} "
+            f"where {where} and date <= $1::date except select person_a_key, person_b_key from raw.touched_pair",
+            [until],
         )
 
 
-def choose_pairs(warehouse: Warehouse, as_of: date | None, *, every: bool) -> None:
-    """Tell the SQL which pairs are to be summed anew: those noted, or every one where days have come to count otherwise than before."""
-    last, clock = json.loads(warehouse.memo(PAIRS) or "[null, null]")
-    every = every or last is None or clock != _clock(warehouse, last)
+def choose_pairs(warehouse: Warehouse, *, every: bool) -> None:
+    """Tell the SQL from which pairs' contacts, and of which days, the totals of pairs are to be summed.
+
+    All of those noted, and of the others what is later than the last day that is summed up; everything where days have come to count
+    otherwise than before.
+    """
+    now = _last_day(warehouse)
+    until, clock = json.loads(warehouse.memo(PAIRS) or "[null, null]")
+    every = every or until is None or now is None or clock != _clock(warehouse, until)
     warehouse.run("create or replace temp table touched_pair as select person_a_key, person_b_key from raw.touched_pair")
-    if not every and last != str(as_of):
-        # contacts of days that only one of both builds speaks of
+    if not every and str(now) < until:
+        # totals that hold days of which this build does not speak
         warehouse.run(
             "insert into touched_pair select distinct person_a_key, person_b_key from core.pair_day "
-            "where date > least($1::date, $2::date) and date <= greatest($1::date, $2::date) except from touched_pair",
-            [last, as_of],
+            "where date > $1::date and date <= $2::date except from touched_pair",
+            [now, until],
         )
+        until = str(now)
     warehouse.run("set variable is_every_pair = $1", [every])
+    warehouse.run("set variable summed_until = $1::date", ["0001-01-01" if every else until])
+    warehouse.run(
+        "create or replace temp table added_pair as select distinct person_a_key, person_b_key, medium from core.pair_day "
+        "where not getvariable('is_every_pair') and date > getvariable('summed_until') and date <= getvariable('as_of') "
+        "and (person_a_key, person_b_key) not in (select (person_a_key, person_b_key) from touched_pair)"
+    )
 
 
-def remember_pairs(warehouse: Warehouse, as_of: date | None) -> None:
-    """Remember that the totals of all pairs are up to date, and by which clock."""
+def keep_totals(warehouse: Warehouse, spec: TableSpec) -> None:
+    """Keep the rows of a table by pair to which new days are added."""
+    warehouse.run(
+        f"create or replace temp table {spec.name}_before as "
+        f"select * from {spec.full_name} semi join added_pair using (person_a_key, person_b_key, medium)"
+    )
+
+
+def remember_pairs(warehouse: Warehouse) -> None:
+    """Remember up to which day the totals of all pairs are summed up, and by which clock; and which the analysts' file lacks."""
+    if warehouse.value("select getvariable('is_every_pair')"):
+        note_unpublished(warehouse, "select 'pair', date '0001-01-01'")
+    else:
+        warehouse.run(
+            "insert into raw.unpublished_pair (select person_a_key, person_b_key from touched_pair "
+            "union select person_a_key, person_b_key from added_pair) except from raw.unpublished_pair"
+        )
     warehouse.run("delete from raw.touched_pair")
-    warehouse.remember(PAIRS, json.dumps([str(as_of), _clock(warehouse, as_of)]))
+    until = _last_day(warehouse)
+    warehouse.remember(PAIRS, json.dumps([None if until is None else str(until), _clock(warehouse, until)]))
 
 
 def forget_pairs(warehouse: Warehouse) -> None:
     """Have every pair summed anew by the next build."""
     warehouse.run("delete from raw.memo where name = $1", [PAIRS])
+
+
+def _last_day(warehouse: Warehouse) -> date | None:
+    last: date | None = warehouse.value("select max(date_to) from core.observation where medium = 'any'")
+    return last
 
 
 def _clock(warehouse: Warehouse, last: date | str | None) -> str:

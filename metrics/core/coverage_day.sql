@@ -15,10 +15,7 @@
 -- caveat: A day counts as observed unless a source says otherwise or its silence is out of the ordinary. A partial loss that nobody
 --   reports shows as a drop (30% below the usual, and below the usual spread); a public holiday looks the same. Figures count such days as observed.
 with daily as (
-    select source, medium, date, count(*) as interaction_count, count(*) filter (where exclusion is not null) as excluded_count
-    from core.interaction
-    where date <= getvariable('as_of')
-    group by all
+    select source, medium, date, interaction_count, excluded_count from core.medium_day where date <= getvariable('as_of')
 ),
 span as (
     select source, medium, unnest(generate_series(min(date), max(date), interval 1 day))::date as date

@@ -15,10 +15,7 @@
 -- caveat: A company-wide shutdown looks the same as a fault in collection; treating it as a gap is the careful side.
 -- reference: Perdure's own rule; the EU-core e-mail data set has no event between its days 525 and 797 and shows why one is needed.
 with daily as (
-    select source, medium, date, count(*) as interaction_count
-    from core.interaction
-    where date <= getvariable('as_of')
-    group by all
+    select source, medium, date, interaction_count from core.medium_day where date <= getvariable('as_of')
 ),
 silence as (
     select

@@ -1,5 +1,5 @@
 -- description: All that passed between two people in the whole observed time, by medium: what `pair_panel` shows as `all`, and what
---   `pair_strength` weighs by its age. Only pairs in contact on a day that was built anew are summed again.
+--   `pair_strength` weighs by its age. Days that are new are added; only pairs of which an older day has changed are summed anew.
 -- grain: person_a_key, person_b_key, medium
 -- column: person_a_key | key | The person with the lesser key.
 -- column: person_b_key | key | The other person.
@@ -28,25 +28,45 @@
 -- rebuild: pair
 -- joins: as written
 -- partition: pair
+with summed as (
+    select
+        d.person_a_key, d.person_b_key, d.medium,
+        min(d.date) filter (where d.ab_count + d.ba_count + d.co_count > 0) as first_date,
+        max(d.date) filter (where d.ab_count + d.ba_count + d.co_count > 0) as last_date,
+        max(d.date) as last_contact_date,
+        count(*) filter (where d.ab_count + d.ba_count + d.co_count > 0) as active_days,
+        coalesce(list_sort(list(o.day_number) filter (where d.is_first_of_day)), []) as day_numbers,
+        sum(d.ab_count)::bigint as ab_count,
+        sum(d.ba_count)::bigint as ba_count,
+        sum(d.ab_weight) as ab_weight,
+        sum(d.ba_weight) as ba_weight,
+        sum(d.co_count)::bigint as co_count,
+        sum(d.co_weight) as co_weight,
+        sum(d.minutes) as minutes,
+        sum(d.strength_minutes) as strength_minutes,
+        sum(d.reaction_count)::bigint as reaction_count
+    from core.pair_day as d
+    join metrics.observed_day as o on o.date = d.date
+    where d.date <= getvariable('as_of')
+        and (d.date > getvariable('summed_until') or (d.person_a_key, d.person_b_key) in (select (person_a_key, person_b_key) from touched_pair))
+    group by d.person_a_key, d.person_b_key, d.medium
+)
 select
-    d.person_a_key, d.person_b_key, d.medium,
-    min(d.date) filter (where d.ab_count + d.ba_count + d.co_count > 0) as first_date,
-    max(d.date) filter (where d.ab_count + d.ba_count + d.co_count > 0) as last_date,
-    max(d.date) as last_contact_date,
-    count(*) filter (where d.ab_count + d.ba_count + d.co_count > 0) as active_days,
-    coalesce(list_sort(list(o.day_number) filter (where d.is_first_of_day)), []) as day_numbers,
-    sum(d.ab_count)::bigint as ab_count,
-    sum(d.ba_count)::bigint as ba_count,
+    s.person_a_key, s.person_b_key, s.medium,
+    least(s.first_date, b.first_date) as first_date,
+    greatest(s.last_date, b.last_date) as last_date,
+    s.last_contact_date,
+    s.active_days + coalesce(b.active_days, 0) as active_days,
+    coalesce(b.day_numbers, []) || s.day_numbers as day_numbers,
+    s.ab_count + coalesce(b.ab_count, 0) as ab_count,
+    s.ba_count + coalesce(b.ba_count, 0) as ba_count,
     -- rounded, since the order of a parallel sum is not fixed and a rerun must give the same figures
-    round(sum(d.ab_weight), 9) as ab_weight,
-    round(sum(d.ba_weight), 9) as ba_weight,
-    sum(d.co_count)::bigint as co_count,
-    round(sum(d.co_weight), 9) as co_weight,
-    round(sum(d.minutes), 6) as minutes,
-    round(sum(d.strength_minutes), 6) as strength_minutes,
-    sum(d.reaction_count)::bigint as reaction_count
-from core.pair_day as d
-join metrics.observed_day as o on o.date = d.date
-where d.date <= getvariable('as_of')
-    and (getvariable('is_every_pair') or (d.person_a_key, d.person_b_key) in (select (person_a_key, person_b_key) from touched_pair))
-group by d.person_a_key, d.person_b_key, d.medium
+    round(s.ab_weight + coalesce(b.ab_weight, 0), 9) as ab_weight,
+    round(s.ba_weight + coalesce(b.ba_weight, 0), 9) as ba_weight,
+    s.co_count + coalesce(b.co_count, 0) as co_count,
+    round(s.co_weight + coalesce(b.co_weight, 0), 9) as co_weight,
+    round(s.minutes + coalesce(b.minutes, 0), 6) as minutes,
+    round(s.strength_minutes + coalesce(b.strength_minutes, 0), 6) as strength_minutes,
+    s.reaction_count + coalesce(b.reaction_count, 0) as reaction_count
+from summed as s
+left join pair_total_before as b on b.person_a_key = s.person_a_key and b.person_b_key = s.person_b_key and b.medium = s.medium

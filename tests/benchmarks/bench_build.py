@@ -48,8 +48,14 @@ def built(path: Path) -> dict[str, Any]:
     return {"stages": dict(stage), "rows": report.tables, "days": report.touched_day_count, "panels": report.touched_panel_count}
 
 
+def published_whole(path: Path, published: Path) -> int:
+    """Publish for the first time; return the file's size."""
+    with Warehouse(path, memory_limit=MEMORY) as warehouse:
+        return publish(warehouse, published, messages=False, catalog=tables(WANTED)).byte_count
+
+
 def a_night(path: Path, published: Path, count: int) -> dict[str, Any]:
-    """Store so many new interactions of the day after the last, build and publish; seconds of each."""
+    """Store so many new interactions of the day after the last, build and publish; seconds of each, and of copying the published file."""
     day = FIRST_DAY + timedelta(days=DAY_COUNT)
     seconds = {}
     batch = as_batch(organisation_of(count), min(INCREMENT, count // 10), day)
@@ -61,8 +67,14 @@ def a_night(path: Path, published: Path, count: int) -> dict[str, Any]:
         report = build(warehouse, Parameters(), catalog=tables(WANTED))
         seconds["build"] = time.perf_counter() - began
         began = time.perf_counter()
-        publish(warehouse, published, messages=False, catalog=tables(WANTED))
+        done = publish(warehouse, published, messages=False, catalog=tables(WANTED))
         seconds["publish"] = time.perf_counter() - began
+    if done.is_whole:
+        raise RuntimeError("the night's publication was to be one by what changed")
+    began = time.perf_counter()
+    shutil.copyfile(published, published.with_suffix(".copy"))
+    seconds["copying"] = time.perf_counter() - began
+    published.with_suffix(".copy").unlink()
     return {"seconds": seconds, "days": report.touched_day_count, "panels": report.touched_panel_count}
 
 
@@ -78,13 +90,20 @@ def run(folder: Path, sizes: list[int], compared: int) -> dict[str, Any]:
         work = folder / "work.duckdb"
         shutil.copyfile(path, work)
         result, building = measured(built, work)
+        size, publishing = measured(published_whole, work, folder / "published.duckdb")
         night, nightly = measured(a_night, work, folder / "published.duckdb", count)
-        found["sizes"][count] = {"land": landing, "build": {**building, **result}, "night": {**nightly, **night}}
+        found["sizes"][count] = {
+            "land": landing,
+            "build": {**building, **result},
+            "publish": {**publishing, "gigabytes": size / 1e9},
+            "night": {**nightly, **night, "without_copying": sum(night["seconds"].values()) - 2 * night["seconds"]["copying"]},
+        }
         work.unlink()
     stages = found["sizes"][sizes[0]]["build"]["stages"]
     found["exponents"] = {
         "build": exponents({count: found["sizes"][count]["build"]["seconds"] for count in sizes}),
-        "night": exponents({count: sum(found["sizes"][count]["night"]["seconds"].values()) for count in sizes}),
+        "publish": exponents({count: found["sizes"][count]["publish"]["seconds"] for count in sizes}),
+        "night": exponents({count: found["sizes"][count]["night"]["without_copying"] for count in sizes}),
         **{name: exponents({count: found["sizes"][count]["build"]["stages"].get(name, 0) for count in sizes}) for name in stages if name},
     }
     found["compared"] = compare(folder, compared)

@@ -11,9 +11,13 @@ from typing import Any
 
 import duckdb
 import networkx as nx
+import numpy as np
 import pandas as pd
 
+from metrics.reciprocity._null import CONTACT_BUDGET, LEAST_DRAWS
+
 TIE_ACTIVE_DAYS = 3
+NULL_DRAWS = 40
 HALF_LIFE_DAYS = 60.0
 
 
@@ -57,12 +61,23 @@ def by_pandas(folder: Path) -> dict[str, Any]:
     month = month.merge(days, on=["month", "a", "b"])
     month["is_tie"] = (month["active_days"] >= TIE_ACTIVE_DAYS) | ((month["ab_count"] > 0) & (month["ba_count"] > 0))
     teams = dict(zip(team["person"], team["team"], strict=True))
-    reciprocity, crossing = {}, {}
+    sent["month"] = sent["date"].dt.to_period("M").dt.start_time
+    sent_in = {start: (part["sender"].to_numpy(), part["account_key"].to_numpy()) for start, part in sent.groupby("month")}
+    reciprocity, null, crossing = {}, {}, {}
     for start, part in month.groupby("month"):
         arcs = nx.DiGraph()
         arcs.add_weighted_edges_from(part.loc[part["ab_count"] > 0, ["a", "b", "ab_weight"]].itertuples(index=False))
         arcs.add_weighted_edges_from(part.loc[part["ba_count"] > 0, ["b", "a", "ba_weight"]].itertuples(index=False))
         reciprocity[start.date()] = nx.overall_reciprocity(arcs)
+        # no reciprocity without its null: the same senders, and recipients shuffled among them, as often as perdure does
+        sender, recipient = sent_in[start]
+        drawn = []
+        for seed in range(max(min(NULL_DRAWS, CONTACT_BUDGET // len(sender)), LEAST_DRAWS)):
+            chance = nx.DiGraph()
+            chance.add_edges_from(zip(sender, np.random.default_rng(seed).permutation(recipient), strict=True))
+            chance.remove_edges_from(list(nx.selfloop_edges(chance)))
+            drawn.append(nx.overall_reciprocity(chance))
+        null[start.date()] = float(np.mean(drawn))
         ties = nx.from_pandas_edgelist(part[part["is_tie"]], "a", "b")
         nx.set_node_attributes(ties, teams, "team")
         known = [(ties.nodes[a].get("team"), ties.nodes[b].get("team")) for a, b in ties.edges]
@@ -72,7 +87,7 @@ def by_pandas(folder: Path) -> dict[str, Any]:
     active = pair_day.drop_duplicates(["a", "b", "date"])
     decay = 2.0 ** (-(last - active["date"]).dt.days / HALF_LIFE_DAYS)
     strength = decay.groupby([active["a"], active["b"]]).sum()
-    return {"pair_day": pair_day, "reciprocity": reciprocity, "crossing": crossing, "strength": strength}
+    return {"pair_day": pair_day, "reciprocity": reciprocity, "null": null, "crossing": crossing, "strength": strength}
 
 
 def by_polars(folder: Path) -> Any:
@@ -134,6 +149,14 @@ def differences(warehouse_path: Path, found: dict[str, Any], polars_rows: Any) -
             )
             if ours.keys() != found[what].keys() or any(abs(ours[start] - found[what][start]) > 1e-9 for start in ours):
                 wrong.append(what)
+        expected = dict(
+            connection.execute(
+                "select panel_start, r_null from metrics.org_panel_reciprocity where panel_kind = 'month' and medium = 'any'"
+            ).fetchall()
+        )
+        # of random draws only the mean is compared
+        if any(abs(found["null"][start] - expected[start]) > 0.02 for start in expected):
+            wrong.append("null of reciprocity")
         strength = found["strength"].rename_axis(["a", "b"]).rename("score").reset_index()
         connection.register("rival", strength)
         off = connection.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -120,6 +121,9 @@ def changing_nights(warehouse: Warehouse) -> Iterator[None]:
         warehouse.store(batch(list(messages.values())))
         build(warehouse, Parameters(panels=("week", "month")), catalog=CATALOG)
         yield
+    # a build that speaks of fewer days
+    build(warehouse, Parameters(panels=("week", "month")), catalog=CATALOG, as_of=date(2024, 2, 7))
+    yield
 
 
 def test_a_file_brought_up_to_date_is_the_one_that_would_be_written_from_nothing(tmp_path: Path) -> None:
@@ -133,7 +137,7 @@ def test_a_file_brought_up_to_date_is_the_one_that_would_be_written_from_nothing
         warehouse.remember(PUBLISHED, str(memo))
         assert whole(kept) == whole(anew)
         anew.unlink()
-    assert found == [True, *[False] * 6]
+    assert found == [True, *[False] * 7]
 
 
 def test_the_file_is_written_from_nothing_where_it_must_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
