@@ -25,7 +25,9 @@ from pipelines.catalog import TableSpec, fingerprint, load_catalog
 from pipelines.checks import check
 from pipelines.declarations import Declarations
 from pipelines.engines import Engine, compute, in_waves
+from pipelines.local_time import local_date
 from pipelines.touched import (
+    ANSWERED_THREAD,
     TOUCHED_PANEL_DAY,
     TOUCHED_QUARTER,
     TOUCHED_THREADS_FROM,
@@ -43,7 +45,7 @@ from pipelines.touched import (
     touch_every_day,
     touched_volumes,
 )
-from pipelines.warehouse import Warehouse, local_date
+from pipelines.warehouse import Warehouse
 
 CHUNK_INTERACTIONS: Final = 1_500_000
 """About how many interactions are rebuilt in one transaction: bounds memory, and hash tables of more are slower a row."""
@@ -233,6 +235,9 @@ class _Build:
         volumes = touched_volumes(warehouse, self.parameters.time_zone)
         chunks = in_chunks(volumes, CHUNK_INTERACTIONS)
         self.report.touched_day_count = len(volumes)
+        if volumes:
+            low, high = _around(volumes[0][0], volumes[-1][0])
+            warehouse.run(ANSWERED_THREAD, {"low": low, "high": high})
         if self.engine is not None and volumes:
             self._choose_days([day for day, _ in volumes])
             self.computed |= compute(self.engine, warehouse, self.catalog, [spec for spec in self.day_tables if spec.partition])
@@ -264,9 +269,9 @@ class _Build:
         """Tell the SQL for which days rows are to be computed."""
         self._set("touched_first", days[0])
         self._set("touched_last", days[-1])
-        # a local day lies within a day of the same UTC day on either side
-        self._set("touched_from", datetime.combine(days[0], datetime.min.time()) - timedelta(days=1))
-        self._set("touched_to", datetime.combine(days[-1], datetime.min.time()) + timedelta(days=2))
+        low, high = _around(days[0], days[-1])
+        self._set("touched_from", low)
+        self._set("touched_to", high)
         self.warehouse.run("create or replace temp table touched_day as select unnest($1::date[]) as date", [days])
         self.warehouse.run(TOUCHED_QUARTER, {"time_zone": self.parameters.time_zone})
         self.warehouse.run(TOUCHED_THREADS_FROM)
@@ -450,6 +455,12 @@ class _Build:
 
     def _count(self, spec: TableSpec) -> None:
         self.report.tables[spec.full_name] = self.warehouse.value(f"select count(*) from {spec.full_name}")
+
+
+def _around(first: date, last: date) -> tuple[datetime, datetime]:
+    """Instants between which local days lie: each within a day of the same UTC day on either side."""
+    midnight = datetime.min.time()
+    return datetime.combine(first, midnight) - timedelta(days=1), datetime.combine(last, midnight) + timedelta(days=2)
 
 
 def _column_types(spec: TableSpec) -> str:

@@ -8,7 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Final, TypeVar
 
 from pipelines.catalog import TableSpec
-from pipelines.warehouse import PAIRS, Warehouse, days_of_quarters, local_date, quarter_hour
+from pipelines.local_time import days_of_quarters, local_date, quarter_hour
+from pipelines.warehouse import PAIRS, Warehouse
 
 _Part = TypeVar("_Part")
 
@@ -23,18 +24,32 @@ where {local_date("moment")} = date
 """The quarters of an hour of each touched day, so that a table asks for the local day once a quarter and not once a row."""
 
 _CHANNELS: Final = "medium in ('slack_channel', 'teams_channel')"
-TOUCHED_THREADS_FROM: Final = f"""
-set variable touched_threads_from = (
-    select least(getvariable('touched_from'), min(occurred_at))
+ANSWERED_THREAD: Final = f"""
+create or replace temp table answered_thread as
+select reply.occurred_at::date as date, min(thread.first_at) as first_at
+from (
+    select source, coalesce(thread_key, interaction_key) as thread_key, min(occurred_at) as first_at
     from raw.interaction
-    where occurred_at < getvariable('touched_from') and {_CHANNELS} and coalesce(thread_key, interaction_key) in (
-        select thread_key from raw.interaction
-        where occurred_at >= getvariable('touched_from') and occurred_at < getvariable('touched_to') and {_CHANNELS}
-            and thread_key <> interaction_key
-    )
+    where {_CHANNELS}
+    group by all
+) as thread
+join (
+    select source, thread_key, occurred_at
+    from raw.interaction
+    where {_CHANNELS} and thread_key <> interaction_key and occurred_at >= $low and occurred_at < $high
+) as reply on reply.source = thread.source and reply.thread_key = thread.thread_key
+group by reply.occurred_at::date
+"""
+"""Of each day (UTC) between two instants, when the oldest thread began that was answered on it."""
+
+TOUCHED_THREADS_FROM: Final = """
+set variable touched_threads_from = (
+    select least(getvariable('touched_from'), min(first_at))
+    from answered_thread
+    where date >= getvariable('touched_from')::date and date <= getvariable('touched_to')::date
 )
 """
-"""When the oldest thread began that is answered on a touched day, so that a table need not look for its messages in all of history."""
+"""Since when a table has to look for the messages of threads that are answered on a touched day."""
 
 TOUCHED_PANEL_DAY: Final = """
 create or replace temp table touched_panel_day as

@@ -27,6 +27,7 @@ import pyarrow as pa
 from connectors.errors import UserError
 from connectors.records import NATURAL_KEYS, SCHEMAS, Batch
 from pipelines.coverage import store_coverage
+from pipelines.local_time import local_date
 from pipelines.tombstones import Tombstones
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -405,25 +406,6 @@ _LANDED: Final[Mapping[str, str]] = {
     # sorted, so that the order in which a service lists people is no change
     "participants": "list_sort(coalesce(participants, []))",
 }
-
-
-def local_date(column: str) -> str:
-    """Return the SQL of the organisation's day of a naive UTC timestamp; the zone is the named parameter `time_zone`."""
-    return f"cast(({column} at time zone 'UTC') at time zone $time_zone as date)"
-
-
-def quarter_hour(column: str) -> str:
-    """Return the SQL of the number of the quarter of an hour of a naive UTC timestamp.
-
-    Time zones differ from UTC by whole quarters, so that every moment of a quarter falls on the same local day: asking for the day
-    once a quarter, not once a row, saves most of a scan's time.
-    """
-    return f"epoch_us({column}) // 900_000_000"
-
-
-def days_of_quarters(counts: str) -> str:
-    """Return the SQL of dates and counts from the SQL of quarters of an hour and counts (columns quarter, n)."""
-    return f"select {local_date('make_timestamp(quarter * 900_000_000)')} as date, sum(n)::bigint as n from ({counts}) as q group by all"
 
 
 def _same_row(kind: str, left: str, right: str) -> str:

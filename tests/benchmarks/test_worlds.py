@@ -1,12 +1,8 @@
 """The made-up world of the benchmarks builds, and the short cut to pair-days agrees with the build where rules are the same."""
 
-import duckdb
 import pytest
-from benchmarks.worlds import World, land, store, write_pair_day
-from worlds import tables
+from benchmarks.worlds import World, land, store
 
-from metrics.parameters import Parameters
-from pipelines.build import build
 from pipelines.warehouse import Warehouse
 
 WORLD = World(people=120, days=60, seed=3, interactions=8_000)
@@ -16,17 +12,6 @@ def test_a_world_has_about_as_many_interactions_as_asked_for_and_the_same_every_
     first, again = (World(people=120, days=60, seed=3, interactions=8_000) for _ in range(2))
     assert [batch.records["interaction"] for batch in first.batches()] == [batch.records["interaction"] for batch in again.batches()]
     assert sum(batch.records["interaction"].num_rows for batch in first.batches()) == pytest.approx(8_000, rel=0.05)
-
-
-def test_pair_days_are_those_that_a_build_makes_of_direct_messages_and_meetings() -> None:
-    columns = "* exclude (reaction_count, standing_count) replace (round(minutes, 6) as minutes)"
-    query = f"select {columns} from core.pair_day where medium in ('slack_dm', 'teams_chat', 'call', 'meeting_online') order by all"
-    direct = duckdb.connect()
-    assert write_pair_day(direct, WORLD) > 5_000
-    with Warehouse(None) as warehouse:
-        store(warehouse, WORLD)
-        build(warehouse, Parameters(), WORLD.declarations(), catalog=tables(()))
-        assert direct.execute(query).fetchall() == warehouse.run(query)
 
 
 def test_records_that_are_landed_straight_are_those_that_are_stored() -> None:

@@ -11,8 +11,6 @@ among the sender's other ties, which closes triangles; people join, leave and mo
 
     with Warehouse(path) as warehouse:
         store(warehouse, World(people=20_000, days=365, seed=1))
-
-or, without raw records, `write_pair_day(connection, World(...))` for `core.pair_day` alone.
 """
 
 from __future__ import annotations
@@ -24,7 +22,6 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -326,90 +323,6 @@ def land(warehouse: Warehouse, world: World) -> None:
             warehouse.connection.unregister("landing")
     warehouse.touch("select occurred_at as touched_at, thread_key from raw.interaction")
     warehouse.run("delete from raw.touched_thread")
-
-
-def write_pair_day(connection: duckdb.DuckDBPyConnection, world: World) -> int:
-    """Make `core.pair_day` of a world with all its columns, straight from the batches: 1/(n-1) weights, teams as of the day.
-
-    It is like what a build makes, in size and in columns; the finer rules of `core.contact` (copied, replied) are left out.
-
-    Returns:
-        The number of rows.
-    """
-    connection.execute("create schema if not exists core")
-    connection.register("account", world._accounts())
-    connection.register("membership", world._memberships())
-    connection.execute(
-        "create or replace temp table who as select account_key, cast(cast('0x' || substr(person_id, 1, 16) as ubigint)::hugeint - "
-        "case when substr(person_id, 1, 1) >= '8' then 18446744073709551616::hugeint else 0::hugeint end as bigint) as person_key, "
-        "case domain_key when 7000 then 'own' when 7001 then 'acme' when 7002 then 'borealis' else 'city' end as organisation, "
-        "case domain_key when 7000 then 'own' when 7001 then 'client' when 7002 then 'supplier' else 'public_body' end as kind from account"
-    )
-    for number, batch in enumerate(world.batches()):
-        connection.register("interaction", batch.records["interaction"])
-        connection.execute(("create or replace table core.pair_day as " if number == 0 else "insert into core.pair_day ") + _PAIR_DAY)
-    for name in ("interaction", "account", "membership"):
-        connection.unregister(name)
-    return int(connection.execute("select count(*) from core.pair_day").fetchall()[0][0])
-
-
-_PAIR_DAY: Final = """
-with sent as (
-    select
-        interaction_key, occurred_at::timestamp::date as date, medium, sender_key, participants, minutes,
-        medium like 'meeting%' as is_meeting
-    from interaction
-),
-part as (
-    select s.* exclude (participants), unnest(s.participants).account_key as account_key, len(s.participants) as part_count from sent as s
-),
-contact as (
-    select date, medium, sender_key as one, account_key as other, 1.0 / part_count as weight, minutes, false as is_meeting
-    from part where not is_meeting
-    union all
-    select p.date, p.medium, p.account_key, q.account_key, 1.0 / (p.part_count - 1), p.minutes, true
-    from part as p join part as q on q.interaction_key = p.interaction_key and q.account_key > p.account_key
-    where p.is_meeting
-),
-keyed as (
-    select c.*, f.person_key as from_key, t.person_key as to_key, f.person_key < t.person_key as is_ab
-    from contact as c
-    join who as f on f.account_key = c.one
-    join who as t on t.account_key = c.other
-),
-summed as (
-    select
-        least(from_key, to_key) as person_a_key, greatest(from_key, to_key) as person_b_key, date, medium,
-        count(*) filter (where is_ab and not is_meeting) as ab_count,
-        count(*) filter (where not is_ab and not is_meeting) as ba_count,
-        round(coalesce(sum(weight) filter (where is_ab and not is_meeting), 0), 9) as ab_weight,
-        round(coalesce(sum(weight) filter (where not is_ab and not is_meeting), 0), 9) as ba_weight,
-        count(*) filter (where is_meeting) as co_count,
-        round(coalesce(sum(weight) filter (where is_meeting), 0), 9) as co_weight,
-        coalesce(sum(minutes), 0) as minutes,
-        0::bigint as reaction_count,
-        0::bigint as standing_count
-    from keyed
-    group by all
-)
-select
-    s.*,
-    ma.team as team_a,
-    mb.team as team_b,
-    case when pa.kind = 'own' and pb.kind = 'own' then ma.team <> mb.team end as is_cross_team,
-    pa.organisation as organisation_a,
-    pb.organisation as organisation_b,
-    not (pa.kind = 'own' and pb.kind = 'own') as is_external,
-    case when pa.kind <> 'own' then pa.kind when pb.kind <> 'own' then pb.kind end as external_kind,
-    case when pa.kind <> 'own' then pa.organisation when pb.kind <> 'own' then pb.organisation end as external_organisation
-from summed as s
-join who as pa on pa.person_key = s.person_a_key
-join who as pb on pb.person_key = s.person_b_key
-left join membership as ma on ma.account_key = pa.account_key and s.date >= coalesce(ma.valid_from, date '0001-01-01')
-    and s.date < coalesce(ma.valid_to, date '9999-12-31')
-left join membership as mb on mb.account_key = pb.account_key and s.date >= coalesce(mb.valid_from, date '0001-01-01')
-    and s.date < coalesce(mb.valid_to, date '9999-12-31')
-"""
 
 
 def _groups(labels: Array) -> tuple[Array, Array]:
