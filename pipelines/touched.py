@@ -26,19 +26,22 @@ where {local_date("moment")} = date
 _CHANNELS: Final = "medium in ('slack_channel', 'teams_channel')"
 ANSWERED_THREAD: Final = f"""
 create or replace temp table answered_thread as
-select reply.occurred_at::date as date, min(thread.first_at) as first_at
-from (
-    select source, coalesce(thread_key, interaction_key) as thread_key, min(occurred_at) as first_at
-    from raw.interaction
-    where {_CHANNELS}
-    group by all
-) as thread
-join (
-    select source, thread_key, occurred_at
+with reply as (
+    select source, thread_key, occurred_at::date as date
     from raw.interaction
     where {_CHANNELS} and thread_key <> interaction_key and occurred_at >= $low and occurred_at < $high
-) as reply on reply.source = thread.source and reply.thread_key = thread.thread_key
-group by reply.occurred_at::date
+    group by all
+),
+thread as (
+    select source, coalesce(thread_key, interaction_key) as thread_key, min(occurred_at) as first_at
+    from raw.interaction
+    where {_CHANNELS} and (source, coalesce(thread_key, interaction_key)) in (select (source, thread_key) from reply)
+    group by all
+)
+select r.date, min(t.first_at) as first_at
+from reply as r
+join thread as t on t.source = r.source and t.thread_key = r.thread_key
+group by r.date
 """
 """Of each day (UTC) between two instants, when the oldest thread began that was answered on it."""
 

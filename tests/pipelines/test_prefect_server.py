@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import URLError
@@ -159,9 +160,9 @@ def written(*folders: Path) -> bytes:
     return b"\0".join(path.read_bytes() for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()).lower()
 
 
-def prefect(folder: Path, environment: dict[str, str], *words: str, where: Path | None = None) -> str:
+def ran(module: str, folder: Path, environment: dict[str, str], *words: str, where: Path | None = None) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "prefect", *words],
+        [sys.executable, "-m", module, *words],
         env=environment,
         cwd=where or folder,
         capture_output=True,
@@ -173,11 +174,8 @@ def prefect(folder: Path, environment: dict[str, str], *words: str, where: Path 
     return done.stdout
 
 
-def perdure(folder: Path, environment: dict[str, str], *words: str) -> str:
-    command = [sys.executable, "-m", "pipelines.cli", *words]
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+prefect = partial(ran, "prefect")
+perdure = partial(ran, "pipelines.cli")
 
 
 def states(folder: Path) -> dict[str, str]:
