@@ -391,9 +391,12 @@ class _Build:
             return
         self.warehouse.run(f"create or replace temp table kept as select * from {spec.full_name}")
         self.warehouse.run(f"create or replace table {spec.full_name} ({_column_types(spec)})")
-        common = ", ".join(column.name for column in spec.columns if f"{column.name} {column.type}" in columns)
+        before = {each.partition(" ")[0] for each in columns}
+        common = [column for column in spec.columns if column.name in before]
         if common:
-            self.warehouse.run(f"insert into {spec.full_name} ({common}) select {common} from kept")
+            names = ", ".join(column.name for column in common)
+            values = ", ".join(f"try_cast({column.name} as {column.type})" for column in common)
+            self.warehouse.run(f"insert into {spec.full_name} ({names}) select {values} from kept")
         self.warehouse.run("drop table kept")
 
     def _insert(self, spec: TableSpec) -> None:

@@ -181,7 +181,8 @@ def test_a_file_of_a_newer_version_is_refused_and_one_of_an_older_is_brought_up(
     before = home.published.read_bytes()
     with open_warehouse(home, Settings()) as warehouse:
         # as version 1 left it
-        warehouse.run("drop table raw.tombstone")
+        for name in ("tombstone", "touched_pair", "unpublished", "unpublished_pair"):
+            warehouse.run(f"drop table raw.{name}")
         warehouse.run("delete from main.schema_version where version > 1")
     assert perdure("build")[0] == 0
     with open_warehouse(home, Settings()) as warehouse:

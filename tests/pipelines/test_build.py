@@ -130,6 +130,23 @@ def test_a_panel_whose_days_turn_out_unobserved_is_computed_again() -> None:
     assert (report.touched_day_count, report.touched_panel_count) == (0, 2)
 
 
+def test_panels_from_before_the_retention_period_outlive_a_change_of_columns() -> None:
+    warehouse = built_at_once(some_events())
+    january = "panel_kind = 'month' and panel_start = '2024-01-01'"
+    query = f"select person_a_key, person_b_key, medium, active_days from metrics.pair_panel where {january} order by all"
+    before = warehouse.run(query)
+    # as an older version left it
+    warehouse.run(
+        "create or replace table metrics.pair_panel as select * replace (medium::varchar as medium, active_days::integer as active_days), "
+        "'acme' as external_organisation from metrics.pair_panel"
+    )
+    warehouse.run("delete from raw.interaction where occurred_at < '2024-03-01'")
+    warehouse.remember("retained from", "2024-03-01")
+    build(warehouse, Parameters(tie_active_days=9), catalog=CATALOG)
+    assert len(before) > 5
+    assert warehouse.run(query) == before
+
+
 def test_a_late_change_of_a_thread_reaches_its_other_days() -> None:
     rows = [
         event("2024-01-01", 1, [], "slack_channel", "mentioned", interaction_key=1, space_key=3),

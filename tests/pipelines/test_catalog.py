@@ -42,7 +42,7 @@ def test_a_header_fault_names_file_and_line(text: str, said: str) -> None:
     "text, said",
     [
         ("-- description: A.\nselect 1 as n\n", "lacks 'column'"),
-        ("-- description: A.\n-- column: n | numbers | N.\nselect 1 as n\n", "unknown unit"),
+        ("-- description: A.\n-- column: n | apples | N.\nselect 1 as n\n", "unknown unit"),
         ("-- description: A.\n-- column: n | count\nselect 1 as n\n", "a column is"),
         (HEAD + "-- column: n | count | Again.\nselect 1 as n\n", "documented twice"),
         (HEAD + "-- unique: m\nselect 1 as n\n", "no documented column"),
@@ -50,6 +50,8 @@ def test_a_header_fault_names_file_and_line(text: str, said: str) -> None:
         (HEAD + "-- rebuild: hourly\nselect 1 as n\n", "rebuild is one of"),
         (HEAD + "-- rebuild: panel\nselect 1 as n\n", "panel_kind"),
         (HEAD + "-- rebuild: day\nselect 1 as n\n", "column date"),
+        (HEAD + "-- rebuild: pair\nselect 1 as n\n", "person_a_key"),
+        (HEAD + "-- joins: as they come\nselect 1 as n\n", "as written"),
         (HEAD + "-- partition: person\nselect 1 as n\n", "partition is one of thread, pair"),
         (HEAD + "-- partition: pair\nselect 1 as n\n", "has the columns"),
         (HEAD + "selec 1 as n\n", "t.sql"),
