@@ -225,6 +225,7 @@ def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
         who = identify(warehouse, pseudonyms, asked)
         people = person_keys(warehouse, set(who.account_keys), set(who.person_ids))
         with warehouse.transaction():
+            warehouse.publish_anew()
             warehouse.tombstones.add([*(str(key) for key in who.account_keys), *who.person_ids])
             done = Forgotten(accounts=who.held_count, rows=warehouse.tombstones.erase(set(who.account_keys), set(who.person_ids)))
         counts.update(accounts=done.accounts, rows=done.rows)

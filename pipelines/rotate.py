@@ -70,6 +70,7 @@ def rotate(home: Home, settings: Settings) -> Rotated:
             _write(waiting, text)
             with warehouse.transaction():
                 done.rows = rekey(warehouse, Rotation(bytes.fromhex(fresh)))
+                warehouse.publish_anew()
                 warehouse.remember(FINGERPRINT, pseudonymiser(text, NEXT).fingerprint())
                 warehouse.remember(ROTATION, "unfinished")
             counts.update(done.rows)

@@ -340,9 +340,13 @@ class Warehouse:
         self.compact()
         return deleted
 
+    def publish_anew(self) -> None:
+        """Have the next publication written from nothing: the file that is published holds what must not stay in it."""
+        self.run("delete from raw.memo where name = $1", [PUBLISHED])
+
     def compact(self) -> None:
         """Rewrite the file without the rows that were deleted: DuckDB only marks their blocks free. So will the next publication."""
-        self.run("delete from raw.memo where name = $1", [PUBLISHED])
+        self.publish_anew()
         self.run("checkpoint")
         if self.path is None:
             return

@@ -232,7 +232,7 @@ def killed(*_: object, **__: object) -> None:
         "pipelines.rotate.rekey",
         "pipelines.rotate._put",
         "pipelines.rotate.remove_leftovers",
-        pytest.param("pipelines.rotate._finish", marks=pytest.mark.full),
+        "pipelines.rotate._finish",
         pytest.param("pipelines.night.publish_stage", marks=pytest.mark.full),
     ],
 )
@@ -249,6 +249,10 @@ def test_killed_anywhere_it_goes_on_when_run_again(home: Home, settings: Setting
     if midway:
         with pytest.raises(Exception, match="run `perdure rotate-key` again"):
             night.build_stage(home, settings)
+    else:
+        # a night comes first: it may not bring a file of the old pseudonyms up to date with new ones
+        night.build_stage(home, settings)
+        assert night.publish_stage(home, settings).is_whole
     again = rotate.rotate(home, settings)
     assert again.key_count == 2, "no key is added for a rotation that had begun"
     assert len(home.key_file.read_text(encoding="ascii").split()) == 2
