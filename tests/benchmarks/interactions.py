@@ -5,7 +5,8 @@ a third lie within the team and a twentieth lead to clients; how much passes alo
 one direction. Group messages, channels with threads and meetings are held in teams and project groups. Messages come in conversations.
 
 What is dear to build is how many different pairs and days there are. In real data a pair exchanges 1.8 (e-mails of EU-core), 2.3
-(CollegeMsg) or 4.5 (texts of Copenhagen) messages on a day on which it does; here there are 1.8 contacts to each pair, day and medium, and 40 partners a person.
+(CollegeMsg) or 4.5 (texts of Copenhagen) messages on a day on which it does; here there are 1.8 contacts
+to each pair, day and medium, and 40 partners a person.
 """
 
 from __future__ import annotations
