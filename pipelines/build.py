@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final
 
 import duckdb
@@ -25,7 +25,7 @@ from pipelines.catalog import TableSpec, fingerprint, load_catalog
 from pipelines.checks import check
 from pipelines.declarations import Declarations
 from pipelines.engines import Engine, compute, in_waves
-from pipelines.local_time import local_date
+from pipelines.local_time import instants_around, local_date
 from pipelines.touched import (
     ANSWERED_THREAD,
     TOUCHED_PANEL_DAY,
@@ -33,7 +33,6 @@ from pipelines.touched import (
     TOUCHED_THREADS_FROM,
     TOUCHED_TOTAL,
     choose_pairs,
-    forget_pairs,
     in_chunks,
     keep_people_as_they_are,
     keep_totals,
@@ -45,7 +44,7 @@ from pipelines.touched import (
     touch_every_day,
     touched_volumes,
 )
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse import PAIRS, Warehouse
 
 CHUNK_INTERACTIONS: Final = 1_500_000
 """About how many interactions are rebuilt in one transaction: bounds memory, and hash tables of more are slower a row."""
@@ -209,7 +208,7 @@ class _Build:
     # -- days ---------------------------------------------------------------------------------------------------------
 
     def _touch_every_day(self) -> None:
-        forget_pairs(self.warehouse)
+        self.warehouse.forget_memo(PAIRS)
         touch_every_day(self.warehouse, self.parameters.time_zone)
         for spec in self.day_tables:
             if self._exists(spec):
@@ -236,7 +235,7 @@ class _Build:
         chunks = in_chunks(volumes, CHUNK_INTERACTIONS)
         self.report.touched_day_count = len(volumes)
         if volumes:
-            low, high = _around(volumes[0][0], volumes[-1][0])
+            low, high = instants_around(volumes[0][0], volumes[-1][0])
             warehouse.run(ANSWERED_THREAD, {"low": low, "high": high})
         if self.engine is not None and volumes:
             self._choose_days([day for day, _ in volumes])
@@ -269,7 +268,7 @@ class _Build:
         """Tell the SQL for which days rows are to be computed."""
         self._set("touched_first", days[0])
         self._set("touched_last", days[-1])
-        low, high = _around(days[0], days[-1])
+        low, high = instants_around(days[0], days[-1])
         self._set("touched_from", low)
         self._set("touched_to", high)
         self.warehouse.run("create or replace temp table touched_day as select unnest($1::date[]) as date", [days])
@@ -436,10 +435,9 @@ class _Build:
             where = ""
             if spec.rebuild == "panel" and {"panel_kind", "panel_start"} <= {column.name for column in source.columns} and name != "panel":
                 where = "where (panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel)"
-            used = spec.uses.get(name) or tuple(column.name for column in source.columns)
-            # words of a closed list are plain text in Python
-            enums = {column.name for column in source.columns if column.type.startswith("enum")}
-            query = f"select {', '.join(f'{each}::varchar as {each}' if each in enums else each for each in used)} from {read} {where}"
+            types = {column.name: column.plain_type for column in source.columns}
+            columns = ", ".join(f"{each}::{types[each]} as {each}" for each in spec.uses.get(name) or types)
+            query = f"select {columns} from {read} {where}"
             if annotation == "duckdb.DuckDBPyRelation":  # read a part at a time
                 return self.warehouse.connection.sql(query)
             table = self.warehouse.arrow(query)
@@ -458,12 +456,6 @@ class _Build:
 
     def _count(self, spec: TableSpec) -> None:
         self.report.tables[spec.full_name] = self.warehouse.value(f"select count(*) from {spec.full_name}")
-
-
-def _around(first: date, last: date) -> tuple[datetime, datetime]:
-    """Instants between which local days lie: each within a day of the same UTC day on either side."""
-    midnight = datetime.min.time()
-    return datetime.combine(first, midnight) - timedelta(days=1), datetime.combine(last, midnight) + timedelta(days=2)
 
 
 def _column_types(spec: TableSpec) -> str:

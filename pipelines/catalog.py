@@ -94,6 +94,11 @@ class Column:
         """The DuckDB type the column is stored as."""
         return UNIT_TYPES[self.unit]
 
+    @property
+    def plain_type(self) -> str:
+        """The type outside the warehouse, where words of a closed list are text."""
+        return "varchar" if self.type.startswith("enum(") else self.type
+
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:

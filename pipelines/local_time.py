@@ -1,6 +1,8 @@
-"""The organisation's days, in SQL: instants are naive UTC timestamps, days are those of its time zone."""
+"""The organisation's days, mostly in SQL: instants are naive UTC timestamps, days are those of its time zone."""
 
 from __future__ import annotations
+
+from datetime import date, datetime, timedelta
 
 
 def local_date(column: str) -> str:
@@ -20,3 +22,9 @@ def quarter_hour(column: str) -> str:
 def days_of_quarters(counts: str) -> str:
     """Return the SQL of dates and counts from the SQL of quarters of an hour and counts (columns quarter, n)."""
     return f"select {local_date('make_timestamp(quarter * 900_000_000)')} as date, sum(n)::bigint as n from ({counts}) as q group by all"
+
+
+def instants_around(first: date, last: date) -> tuple[datetime, datetime]:
+    """Return instants between which local days lie: each within a day of the same UTC day on either side."""
+    midnight = datetime.min.time()
+    return datetime.combine(first, midnight) - timedelta(days=1), datetime.combine(last, midnight) + timedelta(days=2)

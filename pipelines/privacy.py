@@ -22,7 +22,7 @@ from pipelines.keys import load_pseudonymiser, verify_key
 from pipelines.settings import Settings
 from pipelines.sync import open_warehouse
 from pipelines.tombstones import naming_conditions, person_key, person_keys
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse import PUBLISHED, Warehouse
 
 _PERSON_ID: Final = re.compile(r"[0-9a-f]{32}")
 _MANAGED: Final = ("key", "perdure.toml", "charter.toml", "warehouse.duckdb", "warehouse.lock", "analytics.duckdb")
@@ -225,7 +225,7 @@ def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
         who = identify(warehouse, pseudonyms, asked)
         people = person_keys(warehouse, set(who.account_keys), set(who.person_ids))
         with warehouse.transaction():
-            warehouse.publish_anew()
+            warehouse.forget_memo(PUBLISHED)
             warehouse.tombstones.add([*(str(key) for key in who.account_keys), *who.person_ids])
             done = Forgotten(accounts=who.held_count, rows=warehouse.tombstones.erase(set(who.account_keys), set(who.person_ids)))
         counts.update(accounts=done.accounts, rows=done.rows)

@@ -23,6 +23,7 @@ from pipelines.privacy import Surroundings, other_files, remove_leftovers
 from pipelines.rekey import rekey
 from pipelines.settings import Settings
 from pipelines.sync import open_warehouse
+from pipelines.warehouse import PUBLISHED
 
 ROTATION: Final = "rotation"
 """Under which name the private file remembers that a rotation has yet to be compacted and published."""
@@ -70,7 +71,7 @@ def rotate(home: Home, settings: Settings) -> Rotated:
             _write(waiting, text)
             with warehouse.transaction():
                 done.rows = rekey(warehouse, Rotation(bytes.fromhex(fresh)))
-                warehouse.publish_anew()
+                warehouse.forget_memo(PUBLISHED)
                 warehouse.remember(FINGERPRINT, pseudonymiser(text, NEXT).fingerprint())
                 warehouse.remember(ROTATION, "unfinished")
             counts.update(done.rows)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Final, TypeVar
 
 from pipelines.catalog import TableSpec
-from pipelines.local_time import days_of_quarters, local_date, quarter_hour
+from pipelines.local_time import days_of_quarters, instants_around, local_date, quarter_hour
 from pipelines.warehouse import PAIRS, Warehouse
 
 _Part = TypeVar("_Part")
@@ -130,8 +130,7 @@ def touch_by_threads(warehouse: Warehouse, time_zone: str) -> None:
         _touch_days(
             warehouse,
             time_zone,
-            "select occurred_at from raw.interaction where medium in ('slack_channel', 'teams_channel') "
-            "and thread_key in (select thread_key from raw.touched_thread)",
+            f"select occurred_at from raw.interaction where {_CHANNELS} and thread_key in (select thread_key from raw.touched_thread)",
         )
         warehouse.run("delete from raw.touched_thread")
 
@@ -148,7 +147,7 @@ def touched_volumes(warehouse: Warehouse, time_zone: str) -> list[tuple[date, in
     """Return touched days in order, each with how many interactions it holds now."""
     if not warehouse.value("select count(*) from raw.touched_day"):
         return []
-    first, last = warehouse.run("select min(date), max(date) from raw.touched_day")[0]
+    low, high = instants_around(*warehouse.run("select min(date), max(date) from raw.touched_day")[0])
     rows = warehouse.run(
         "select d.date, coalesce(i.n, 0) from raw.touched_day as d left join ("
         + days_of_quarters(
@@ -156,11 +155,7 @@ def touched_volumes(warehouse: Warehouse, time_zone: str) -> list[tuple[date, in
             "where occurred_at >= $low and occurred_at < $high group by quarter"
         )
         + ") as i on i.date = d.date order by d.date",
-        {
-            "time_zone": time_zone,
-            "low": datetime.combine(first, datetime.min.time()) - timedelta(days=1),
-            "high": datetime.combine(last, datetime.min.time()) + timedelta(days=2),
-        },
+        {"time_zone": time_zone, "low": low, "high": high},
     )
     return [(day, count) for day, count in rows]
 
@@ -198,8 +193,10 @@ TOUCHED_TOTAL: Final = (
 
 def note_pairs(warehouse: Warehouse, spec: TableSpec, where: str) -> None:
     """Note whose contacts the rows of `core.pair_day` are, before and after they are built anew, on days that are summed up already."""
+    if spec.full_name != "core.pair_day":
+        return
     until = json.loads(warehouse.memo(PAIRS) or "[null]")[0]
-    if spec.full_name == "core.pair_day" and until is not None:
+    if until is not None:
         warehouse.run(
             f"insert into raw.touched_pair select distinct person_a_key, person_b_key from {spec.full_name} "
             f"where {where} and date <= $1::date except select person_a_key, person_b_key from raw.touched_pair",
@@ -254,11 +251,6 @@ def remember_pairs(warehouse: Warehouse) -> None:
     warehouse.run("delete from raw.touched_pair")
     until = _last_day(warehouse)
     warehouse.remember(PAIRS, json.dumps([None if until is None else str(until), _clock(warehouse, until)]))
-
-
-def forget_pairs(warehouse: Warehouse) -> None:
-    """Have every pair summed anew by the next build."""
-    warehouse.run("delete from raw.memo where name = $1", [PAIRS])
 
 
 def _last_day(warehouse: Warehouse) -> date | None:

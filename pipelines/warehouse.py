@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from connectors.errors import UserError
 from connectors.records import NATURAL_KEYS, SCHEMAS, Batch
+from pipelines.catalog import load_catalog
 from pipelines.coverage import store_coverage
 from pipelines.local_time import local_date
 from pipelines.tombstones import Tombstones
@@ -184,8 +185,12 @@ class Warehouse:
 
     def remember(self, name: str, value: str) -> None:
         """Remember a value under a name, in place of the one before."""
-        self.run("delete from raw.memo where name = $1", [name])
+        self.forget_memo(name)
         self.run("insert into raw.memo values ($1, $2)", [name, value])
+
+    def forget_memo(self, name: str) -> None:
+        """Remember nothing under a name any more."""
+        self.run("delete from raw.memo where name = $1", [name])
 
     @contextmanager
     def recorded(self, command: str) -> Iterator[dict[str, Any]]:
@@ -322,7 +327,7 @@ class Warehouse:
         boundary = self.value("select date_trunc('month', (now() at time zone 'UTC')::date - cast($1 as integer))::date", [retention_days])
         deleted: dict[str, int] = {}
         with self.transaction():
-            for name in ("core.pair_day", "core.contact", "core.interaction"):
+            for name in (name for name, spec in load_catalog().items() if spec.rebuild == "day"):
                 if self.has_table(*name.split(".")):
                     deleted[name] = self.value(f"select count(*) from {name} where date < $1", [boundary])
                     self.run(f"delete from {name} where date < $1", [boundary])
@@ -334,19 +339,15 @@ class Warehouse:
             self.connection.execute(f"delete from raw.interaction where {old}", values)
             self.run("delete from raw.touched_day where date < $1", [boundary])
             self.remember("retained from", str(boundary))
-            self.run("delete from raw.memo where name = $1", [PAIRS])  # what was summed up holds days that are gone
+            self.forget_memo(PAIRS)  # what was summed up holds days that are gone
             if any(deleted.values()):
                 self.remember("build", "unfinished")
         self.compact()
         return deleted
 
-    def publish_anew(self) -> None:
-        """Have the next publication written from nothing: the file that is published holds what must not stay in it."""
-        self.run("delete from raw.memo where name = $1", [PUBLISHED])
-
     def compact(self) -> None:
         """Rewrite the file without the rows that were deleted: DuckDB only marks their blocks free. So will the next publication."""
-        self.publish_anew()
+        self.forget_memo(PUBLISHED)
         self.run("checkpoint")
         if self.path is None:
             return

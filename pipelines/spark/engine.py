@@ -135,7 +135,7 @@ def _spark_columns(table: PartTable) -> str:
 
 
 def _spark_type(kind: str) -> str:
-    plain = "varchar" if kind.startswith("enum(") else kind.removesuffix("[]")
+    plain = kind.removesuffix("[]")
     found = _SPARK_TYPES.get(plain, plain)
     return f"array<{found}>" if kind.endswith("[]") else found
 

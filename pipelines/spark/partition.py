@@ -147,8 +147,6 @@ _ARROW: Final[Mapping[str, pa.DataType]] = {
 
 def arrow_type(kind: str) -> pa.DataType:
     """Return the Arrow type in which a column of a DuckDB type leaves a part."""
-    if kind.startswith("enum("):
-        return pa.string()
     return pa.list_(_ARROW[kind.removesuffix("[]")]) if kind.endswith("[]") else _ARROW[kind]
 
 

@@ -64,7 +64,7 @@ def _on_the_way(catalog: Mapping[str, TableSpec], names: set[str], kind: str) ->
 
 
 def _table(spec: TableSpec, *, is_wanted: bool) -> PartTable:
-    columns = {column.name: column.type for column in spec.columns}
+    columns = {column.name: column.plain_type for column in spec.columns}
     return PartTable(spec.schema, spec.name, spec.path.name, spec.body, columns, is_wanted)
 
 

@@ -75,7 +75,7 @@ def printed(found: dict[str, Any]) -> str:
     lines: list[str] = []
     if "build" in found:
         heads = f"{'interactions':>14} {'build s':>9} {'peak GB':>8} {'M/s':>7} {'publish s':>9} {'night s':>8}"
-        lines.append(f"{heads}  of it store, build, publish; copying, which is left out of it")
+        lines.append(f"{heads}  which is store, build and publish without copying")
         for count, each in found["build"]["sizes"].items():
             night = each["night"]["seconds"]
             lines.append(

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worlds import SOURCE, batch, event, person
+from worlds import SOURCE, batch, event, person, tables
 
 from connectors.errors import UserError
 from connectors.records import SCHEMAS, Batch, table
+from metrics.parameters import Parameters
+from pipelines.build import build
+from pipelines.catalog import load_catalog
 from pipelines.warehouse import Warehouse, WriterLockedError
 
 TYPES = {
@@ -164,6 +167,18 @@ def test_a_file_that_is_no_database_is_a_user_error(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database, whatever it is" * 400)
     with pytest.raises(UserError, match="cannot be opened"):
         Warehouse(path)
+
+
+def test_retention_reaches_every_table_that_is_kept_by_day() -> None:
+    by_day = [name for name, spec in load_catalog().items() if spec.rebuild == "day"]
+    assert {"core.interaction", "core.contact", "core.medium_day", "core.pair_day"} <= set(by_day)
+    warehouse = Warehouse(None)
+    warehouse.store(batch([event("2020-01-05", 1, 2), event(datetime.now(UTC), 3, 4)]))
+    build(warehouse, Parameters(), catalog=tables(()))
+    deleted = warehouse.delete_before(400)
+    for name in by_day:
+        assert deleted[name] == 1, name
+        assert warehouse.value(f"select count(*) from {name}") == 1, name
 
 
 def test_retention_deletes_whole_months_from_the_bytes_and_keeps_panels(tmp_path: Path) -> None:
