@@ -38,6 +38,7 @@ from pipelines.touched import (
     keep_totals,
     note_pairs,
     note_unpublished,
+    remember_added,
     remember_pairs,
     touch_by_people,
     touch_by_threads,
@@ -323,6 +324,8 @@ class _Build:
             else:
                 with warehouse.transaction():
                     self._build_table(spec)
+                    if spec.rebuild == "pair":
+                        remember_added(warehouse)
         self.progress("metrics", len(self.metric_tables), len(self.metric_tables))
 
     def _choose_panels(self, panels: Sequence[tuple[str, date]] | None = None) -> None:

@@ -229,6 +229,7 @@ def choose_pairs(warehouse: Warehouse, *, every: bool) -> None:
         "where not getvariable('is_every_pair') and date > getvariable('summed_until') and date <= getvariable('as_of') "
         "and (person_a_key, person_b_key) not in (select (person_a_key, person_b_key) from touched_pair)"
     )
+    warehouse.run("create or replace temp table changed_pair as from touched_pair union select person_a_key, person_b_key from added_pair")
 
 
 def keep_totals(warehouse: Warehouse, spec: TableSpec) -> None:
@@ -239,16 +240,27 @@ def keep_totals(warehouse: Warehouse, spec: TableSpec) -> None:
     )
 
 
+def remember_added(warehouse: Warehouse) -> None:
+    """Remember that the new days are in the totals. Belongs into the transaction that adds them: else a build that breaks off after it
+    would be followed by one that adds them again. Until the build has ended, the pairs stay noted for the tables that follow.
+    """
+    if not warehouse.value("select getvariable('is_every_pair')"):
+        warehouse.run("insert into raw.touched_pair from changed_pair except from raw.touched_pair")
+        _remember_last_day(warehouse)
+
+
 def remember_pairs(warehouse: Warehouse) -> None:
-    """Remember up to which day the totals of all pairs are summed up, and by which clock; and which the analysts' file lacks."""
+    """Remember that the build has ended: which pairs the analysts' file lacks, and that none is to be summed up anew."""
     if warehouse.value("select getvariable('is_every_pair')"):
         note_unpublished(warehouse, "select 'pair', date '0001-01-01'")
     else:
-        warehouse.run(
-            "insert into raw.unpublished_pair (select person_a_key, person_b_key from touched_pair "
-            "union select person_a_key, person_b_key from added_pair) except from raw.unpublished_pair"
-        )
+        warehouse.run("insert into raw.unpublished_pair from changed_pair except from raw.unpublished_pair")
     warehouse.run("delete from raw.touched_pair")
+    _remember_last_day(warehouse)
+
+
+def _remember_last_day(warehouse: Warehouse) -> None:
+    """Remember up to which day the totals of all pairs are summed up, and by which clock."""
     until = _last_day(warehouse)
     warehouse.remember(PAIRS, json.dumps([None if until is None else str(until), _clock(warehouse, until)]))
 

@@ -67,6 +67,35 @@ def test_a_build_as_of_an_earlier_day_and_one_of_today_again() -> None:
         assert contents(warehouse) == in_one(world, as_of=as_of)
 
 
+@pytest.mark.parametrize("broken_at", ["metrics.pair_panel", "metrics.pair_strength", "raw.memo values"])
+def test_a_build_that_breaks_off_after_the_totals_counts_nothing_twice(broken_at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = mixed(60, count=400)
+    nights = in_nights(world, 5)
+    warehouse = Warehouse(None)
+    original = Warehouse.run
+    state = {"is_after_totals": False, "breaks": 0}
+
+    def run(self: Warehouse, sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        state["is_after_totals"] |= sql.startswith("delete from metrics.pair_panel")
+        if state["is_after_totals"] and sql.startswith(f"insert into {broken_at}"):
+            state["breaks"] += 1
+            raise RuntimeError("power cut")
+        return original(self, sql, parameters)
+
+    for number, each in enumerate(nights):
+        warehouse.store(each)
+        if number > 2:
+            with monkeypatch.context() as patch:
+                patch.setattr(Warehouse, "run", run)
+                with pytest.raises(RuntimeError, match="power cut"):
+                    build(warehouse, PARAMETERS, catalog=CATALOG)
+            state["is_after_totals"] = False
+        if number != 5:  # two nights after each other break off
+            build(warehouse, PARAMETERS, catalog=CATALOG)
+            assert contents(warehouse) == in_one(*nights[: number + 1])
+    assert state["breaks"] == 5
+
+
 def test_only_pairs_with_changed_days_are_summed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [event(f"2024-01-{day:02}", 1 + day % 3, 4, interaction_key=day) for day in range(1, 31)]
     warehouse = Warehouse(None)
