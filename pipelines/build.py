@@ -28,6 +28,7 @@ from pipelines.engines import Engine, compute, in_waves
 from pipelines.local_time import instants_around, local_date
 from pipelines.touched import (
     ANSWERED_THREAD,
+    CHANGED_PAIR,
     TOUCHED_PANEL_DAY,
     TOUCHED_QUARTER,
     TOUCHED_THREADS_FROM,
@@ -358,18 +359,21 @@ class _Build:
             where = _panels_between(first, last)
             self._ensure(spec)
             # `all` may have begun on another day before, and the build before may have spoken of later days
-            warehouse.run(
-                f"delete from {spec.full_name} where {where} or panel_start > getvariable('as_of') "
-                "or panel_kind = 'all' and exists (from touched_panel where panel_kind = 'all')"
-            )
+            gone = "panel_kind = 'all' and exists (from touched_panel where panel_kind = 'all')"
+            if spec.is_whole_time_by_pair and not self._is_every_pair():
+                where, gone = f"{where} and (panel_kind <> 'all' or {CHANGED_PAIR})", "false"
+            warehouse.run(f"delete from {spec.full_name} where {where} or panel_start > getvariable('as_of') or {gone}")
         elif spec.rebuild == "pair":
-            where = "true" if warehouse.value("select getvariable('is_every_pair')") else TOUCHED_TOTAL
+            where = "true" if self._is_every_pair() else TOUCHED_TOTAL
             warehouse.run(f"delete from {spec.full_name} where {where}")
         else:
             warehouse.run(f"create or replace table {spec.full_name} ({_column_types(spec)})")
         self._insert(spec)
         check(warehouse, spec, where)
         self._count(spec)
+
+    def _is_every_pair(self) -> bool:
+        return bool(self.warehouse.value("select getvariable('is_every_pair')"))
 
     def _exists(self, spec: TableSpec) -> bool:
         return bool(self._columns(spec))

@@ -62,7 +62,7 @@ UNIT_TYPES: Final[Mapping[str, str]] = {
 }
 """The units a column may have, and the DuckDB type each is stored as: documentation that decides the type cannot drift."""
 
-_ONE: Final = ("description", "question", "grain", "restricted", "rebuild", "partition", "joins")
+_ONE: Final = ("description", "question", "grain", "restricted", "rebuild", "whole_time", "partition", "joins")
 _MANY: Final = ("column", "unique", "not_null", "assert", "caveat", "reference", "uses")
 _REBUILDS: Final = ("full", "panel", "pair", "day")
 PARTITIONS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
@@ -72,7 +72,16 @@ PARTITIONS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
 """By what a table can be cut into parts that are computed apart, and the columns of which a table that is cut so has some."""
 
 SUPPLIED: Final = frozenset(
-    {"parameters", "touched_panel", "touched_panel_day", "touched_pair", "pair_total_before", "touched_day", "touched_quarter"}
+    {
+        "parameters",
+        "touched_panel",
+        "touched_panel_day",
+        "touched_pair",
+        "changed_pair",
+        "pair_total_before",
+        "touched_day",
+        "touched_quarter",
+    }
 )
 """What the build hands to a table beside other tables."""
 
@@ -120,6 +129,7 @@ class TableSpec:
     references: tuple[str, ...] = ()
     is_restricted: bool = False
     rebuild: str = "full"
+    is_whole_time_by_pair: bool = False
     partition: str = ""
     is_as_written: bool = False
     uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -261,6 +271,8 @@ def read_spec(path: Path) -> TableSpec:
         raise CatalogError(f"{path}: a table rebuilt by panel has the columns panel_kind and panel_start")
     if rebuild == "pair" and not {"person_a_key", "person_b_key", "medium"} <= set(names):
         raise CatalogError(f"{path}: a table rebuilt by pair has the columns person_a_key, person_b_key and medium")
+    if "whole_time" in header and (header["whole_time"] != ["pair"] or rebuild != "panel" or not {"person_a_key", "person_b_key"} <= set(names)):
+        raise CatalogError(f"{path}: whole_time is pair, of a table rebuilt by panel with the columns person_a_key and person_b_key")
     if rebuild == "day" and "date" not in names:
         raise CatalogError(f"{path}: a table rebuilt by day has the column date")
     spec = TableSpec(
@@ -280,6 +292,7 @@ def read_spec(path: Path) -> TableSpec:
         references=tuple(header.get("reference", [])),
         is_restricted=restricted == "yes",
         rebuild=rebuild,
+        is_whole_time_by_pair="whole_time" in header,
         partition=partition,
         is_as_written=bool(header.get("joins")),
         uses=dict(_used(value, path) for value in header.get("uses", [])),

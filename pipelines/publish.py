@@ -198,21 +198,23 @@ def _write(
 
 def _renew(warehouse: Warehouse, spec: TableSpec) -> bool:
     """Replace the days, panels or pairs of a published table that were built anew; return False where all of it was."""
+    by_pair = "(person_a_key, person_b_key) in (select (person_a_key, person_b_key) from raw.unpublished_pair)"
+    is_every_pair = bool(warehouse.value("select count(*) from raw.unpublished where kind = 'pair'"))
+    gone = ""
     if spec.rebuild == "day":
         changed = "date in (select start from raw.unpublished where kind = 'day')"
     elif spec.rebuild == "panel":
         changed = "(panel_kind, panel_start) in (select (kind, start) from raw.unpublished)"
-    elif spec.rebuild == "pair" and not warehouse.value("select count(*) from raw.unpublished where kind = 'pair'"):
-        changed = "(person_a_key, person_b_key) in (select (person_a_key, person_b_key) from raw.unpublished_pair)"
+        # the build before may have spoken of later days, and the whole observed time may begin on another one now
+        gone = " or panel_start > (select max(date_to) from core.observation)"
+        if spec.is_whole_time_by_pair and not is_every_pair:
+            changed += f" and (panel_kind <> 'all' or {by_pair})"
+        else:
+            gone += " or panel_kind = 'all' and 'all' in (select kind from raw.unpublished)"
+    elif spec.rebuild == "pair" and not is_every_pair:
+        changed = by_pair
     else:
         return False
-    gone = ""
-    if spec.rebuild == "panel":
-        # the whole observed time may begin on another day now, and the build before may have spoken of later days
-        gone = (
-            " or panel_kind = 'all' and 'all' in (select kind from raw.unpublished) "
-            "or panel_start > (select max(date_to) from core.observation)"
-        )
     warehouse.run(f"delete from published.{spec.full_name} where {changed}{gone}")
     warehouse.run(f"insert into published.{spec.full_name} select * from {spec.full_name} where {changed}")
     return True

@@ -191,6 +191,10 @@ TOUCHED_TOTAL: Final = (
 """The condition of the rows of a table by pair that are replaced."""
 
 
+CHANGED_PAIR: Final = "(person_a_key, person_b_key) in (select (person_a_key, person_b_key) from changed_pair)"
+"""The condition of the rows of a pair's whole time that are replaced."""
+
+
 def note_pairs(warehouse: Warehouse, spec: TableSpec, where: str) -> None:
     """Note whose contacts the rows of `core.pair_day` are, before and after they are built anew, on days that are summed up already."""
     if spec.full_name != "core.pair_day":

@@ -28,6 +28,7 @@
 -- reference: Krings, Karsai, Bernhardsson, Blondel, Saramaki (2012), Effects of time window size and placement, EPJ Data Science 1, 4.
 -- restricted: yes
 -- rebuild: panel
+-- whole_time: pair
 -- joins: as written
 -- partition: pair
 with by_medium as (
@@ -55,6 +56,7 @@ with by_medium as (
         t.ab_count, t.ba_count, t.ab_weight, t.ba_weight, t.co_count, t.co_weight, t.minutes, t.reaction_count, t.last_contact_date
     from metrics.pair_total as t
     join touched_panel as p on p.panel_kind = 'all'
+    where getvariable('is_every_pair') or (t.person_a_key, t.person_b_key) in (select (person_a_key, person_b_key) from changed_pair)
 ),
 summed as (
     select * exclude (first_days) from by_medium

@@ -28,7 +28,15 @@
 -- rebuild: pair
 -- joins: as written
 -- partition: pair
-with summed as (
+with contact_day as (
+    select * from core.pair_day where date > getvariable('summed_until') and date <= getvariable('as_of')
+    union all
+    select d.*
+    from core.pair_day as d
+    semi join touched_pair as t on t.person_a_key = d.person_a_key and t.person_b_key = d.person_b_key
+    where d.date <= least(getvariable('summed_until'), getvariable('as_of'))
+),
+summed as (
     select
         d.person_a_key, d.person_b_key, d.medium,
         min(d.date) filter (where d.ab_count + d.ba_count + d.co_count > 0) as first_date,
@@ -45,10 +53,8 @@ with summed as (
         sum(d.minutes) as minutes,
         sum(d.strength_minutes) as strength_minutes,
         sum(d.reaction_count)::bigint as reaction_count
-    from core.pair_day as d
+    from contact_day as d
     join metrics.observed_day as o on o.date = d.date
-    where d.date <= getvariable('as_of')
-        and (d.date > getvariable('summed_until') or (d.person_a_key, d.person_b_key) in (select (person_a_key, person_b_key) from touched_pair))
     group by d.person_a_key, d.person_b_key, d.medium
 )
 select
