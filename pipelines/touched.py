@@ -73,10 +73,11 @@ def touch_every_day(warehouse: Warehouse, time_zone: str) -> None:
 
 
 def keep_people_as_they_are(warehouse: Warehouse) -> None:
-    """Keep accounts and memberships as the last build left them, to be compared with what this one finds."""
+    """Keep accounts, people and memberships as the last build left them, to be compared with what this one finds."""
     warehouse.run(
         "create or replace temp table account_before as select source, account_key, person_key, organisation_key, kind from core.account"
     )
+    warehouse.run("create or replace temp table person_before as select person_key, organisation_key, kind from core.person")
     warehouse.run("create or replace temp table membership_before as select person_key, team, valid_from, valid_to from core.membership")
 
 
@@ -87,11 +88,16 @@ def touch_by_people(warehouse: Warehouse, time_zone: str) -> None:
 
 
 def _touch_by_accounts(warehouse: Warehouse, time_zone: str) -> None:
-    """Touch days on which an account took part that now stands for another person or organisation (an alias learnt, say)."""
+    """Touch days on which an account took part that now stands for another person or organisation.
+
+    An alias was learnt, say, or a guest turned out to have an account in the own directory, or an organisation is of another kind now.
+    """
     warehouse.run(
         "create or replace temp table account_change as select n.source, n.account_key from core.account as n "
         "join account_before as b on b.source = n.source and b.account_key = n.account_key "
-        "where (n.person_key, n.organisation_key, n.kind) is distinct from (b.person_key, b.organisation_key, b.kind)"
+        "where (n.person_key, n.organisation_key, n.kind) is distinct from (b.person_key, b.organisation_key, b.kind) "
+        "union select n.source, n.account_key from core.account as n join core.person as p on p.person_key = n.person_key "
+        "join person_before as b on b.person_key = n.person_key where (p.organisation_key, p.kind) is distinct from (b.organisation_key, b.kind)"
     )
     if warehouse.value("select count(*) from account_change"):
         _touch_days(

@@ -179,6 +179,36 @@ def test_an_alias_learnt_later_rewrites_earlier_days() -> None:
     assert contents(warehouse) == contents(clean)
 
 
+def test_a_guest_who_turns_out_to_be_of_the_own_organisation_rewrites_earlier_days() -> None:
+    guest = person(1, is_guest=True)
+    rows = [event("2024-01-01", 1, 2), event("2024-01-05", 3, 2)]
+    warehouse = Warehouse(None)
+    warehouse.store(batch(rows, [guest]))
+    build(warehouse, Parameters(), catalog=CATALOG)
+    assert warehouse.run("select is_external from core.pair_day order by date") == [(True,), (False,)]
+    own = {**person(1), "account_key": 7}
+    warehouse.store(Batch("test", "users", {"account": table("account", [own])}))
+    assert build(warehouse, Parameters(), catalog=CATALOG).touched_day_count == 1
+    clean = Warehouse(None)
+    clean.store(batch(rows, [guest, own]))
+    build(clean, Parameters(), catalog=CATALOG)
+    assert contents(warehouse) == contents(clean)
+
+
+def test_an_organisation_declared_to_be_of_another_kind_rewrites_earlier_days() -> None:
+    member = {"source": "test", "account_key": 1, "observed_on": date(2000, 1, 1), "organisation": "acme"}
+    rows = [event("2024-01-01", 1, 2), event("2024-01-05", 3, 2)]
+    as_client, as_supplier = (Declarations(organisations=[("acme", "Acme", kind)]) for kind in ("client", "supplier"))
+    warehouse, clean = Warehouse(None), Warehouse(None)
+    for each in (warehouse, clean):
+        each.store(batch(rows, membership=[member]))
+    build(warehouse, Parameters(), as_client, catalog=CATALOG)
+    assert build(warehouse, Parameters(), as_supplier, catalog=CATALOG).touched_day_count == 1
+    build(clean, Parameters(), as_supplier, catalog=CATALOG)
+    assert contents(warehouse) == contents(clean)
+    assert clean.run("select external_kind from core.pair_day order by date") == [("supplier",), (None,)]
+
+
 def test_a_change_of_team_rewrites_only_days_on_which_it_matters() -> None:
     rows = [event(day, 1, 2) for day in ("2024-01-01", "2024-01-10", "2024-01-20")]
     warehouse = built_at_once(rows, {1: "A", 2: "A"})
