@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -78,7 +78,7 @@ def share_interval(numerator: Floats, denominator: Floats, first: Integers, seco
     influence = (numerator - share * denominator) / total
     deviation = np.sqrt(dyadic_variance(influence, first, second))
     people = len(np.unique(np.concatenate([first, second])))
-    quantile = float(stats.t.ppf((1 + confidence) / 2, max(people - 1, 1)))
+    quantile = float(special.stdtrit(max(people - 1, 1), (1 + confidence) / 2))
     reach = quantile * deviation / (share * (1 - share))
     middle = special.logit(share)
     low, high = (float(special.expit(middle + side * reach)) for side in (-1, 1))

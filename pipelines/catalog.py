@@ -271,7 +271,8 @@ def read_spec(path: Path) -> TableSpec:
         raise CatalogError(f"{path}: a table rebuilt by panel has the columns panel_kind and panel_start")
     if rebuild == "pair" and not {"person_a_key", "person_b_key", "medium"} <= set(names):
         raise CatalogError(f"{path}: a table rebuilt by pair has the columns person_a_key, person_b_key and medium")
-    if "whole_time" in header and (header["whole_time"] != ["pair"] or rebuild != "panel" or not {"person_a_key", "person_b_key"} <= set(names)):
+    is_by_pair = rebuild == "panel" and {"person_a_key", "person_b_key"} <= set(names)
+    if header.get("whole_time", ["pair"]) != ["pair"] or ("whole_time" in header and not is_by_pair):
         raise CatalogError(f"{path}: whole_time is pair, of a table rebuilt by panel with the columns person_a_key and person_b_key")
     if rebuild == "day" and "date" not in names:
         raise CatalogError(f"{path}: a table rebuilt by day has the column date")

@@ -97,7 +97,8 @@ def _touch_by_accounts(warehouse: Warehouse, time_zone: str) -> None:
         "join account_before as b on b.source = n.source and b.account_key = n.account_key "
         "where (n.person_key, n.organisation_key, n.kind) is distinct from (b.person_key, b.organisation_key, b.kind) "
         "union select n.source, n.account_key from core.account as n join core.person as p on p.person_key = n.person_key "
-        "join person_before as b on b.person_key = n.person_key where (p.organisation_key, p.kind) is distinct from (b.organisation_key, b.kind)"
+        "join person_before as b on b.person_key = n.person_key "
+        "where (p.organisation_key, p.kind) is distinct from (b.organisation_key, b.kind)"
     )
     if warehouse.value("select count(*) from account_change"):
         _touch_days(
@@ -251,8 +252,9 @@ def keep_totals(warehouse: Warehouse, spec: TableSpec) -> None:
 
 
 def remember_added(warehouse: Warehouse) -> None:
-    """Remember that the new days are in the totals. Belongs into the transaction that adds them: else a build that breaks off after it
-    would be followed by one that adds them again. Until the build has ended, the pairs stay noted for the tables that follow.
+    """Remember, in the transaction that adds them, that the new days are in the totals: else a build that breaks off adds them twice.
+
+    Until the build has ended, the pairs stay noted for the tables that follow.
     """
     if not warehouse.value("select getvariable('is_every_pair')"):
         warehouse.run("insert into raw.touched_pair from changed_pair except from raw.touched_pair")

@@ -53,7 +53,7 @@ import pyarrow as pa
 
 from metrics.cross_team._mixing import main_label, shuffled_within
 from metrics.dyadic import share_interval
-from metrics.panels import Integers, codes, flags, frame, integers, number_people, observed_panels, row_groups
+from metrics.panels import Integers, codes, flags, frame, in_pair_order, integers, number_people, observed_panels, row_groups, side_by_side
 from metrics.parameters import Parameters
 
 _COLUMNS = (
@@ -71,16 +71,16 @@ def org_panel_cross_team(pair_panel: pa.Table, panel: pa.Table, touched_panel: p
     names = pa.chunked_array([*pair_panel["team_a"].chunks, *pair_panel["team_b"].chunks], pa.string())
     teams, _ = codes(names)
     team_a, team_b = teams[: len(a)], teams[len(a) :]
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for key, positions in row_groups(pair_panel, "panel_kind", "panel_start", "medium"):
-        used = positions[is_inner_tie[positions]]
-        if len(used):
-            is_placed = (team_a[used] >= 0) & (team_b[used] >= 0)
-            unplaced = int((~is_placed).sum())
-            used = used[is_placed]
-            used = used[np.lexsort((b[used], a[used]))]
-            figures = crossing(a[used], b[used], team_a[used], team_b[used], parameters) if len(used) else {**_NOTHING, "reason": "no_team"}
-            rows[key] = {**figures, "unplaced_tie_count": unplaced}
+
+    def figures(ties: Integers) -> dict[str, Any]:
+        is_placed = (team_a[ties] >= 0) & (team_b[ties] >= 0)
+        used = in_pair_order(ties[is_placed], a, b)
+        placed = crossing(a[used], b[used], team_a[used], team_b[used], parameters) if len(used) else {**_NOTHING, "reason": "no_team"}
+        return {**placed, "unplaced_tie_count": len(ties) - len(used)}
+
+    groups = {key: rows[is_inner_tie[rows]] for key, rows in row_groups(pair_panel, "panel_kind", "panel_start", "medium")}
+    groups = {key: ties for key, ties in groups.items() if len(ties)}
+    rows: dict[tuple[Any, ...], dict[str, Any]] = dict(zip(groups, side_by_side(figures, groups.values()), strict=True))
     for (kind, start), is_observed in observed_panels(panel, touched_panel).items():
         rows.setdefault((kind, start, "any"), {**_NOTHING, "reason": "no_team" if is_observed else "not_observed"})
     listed = [{"panel_kind": key[0], "panel_start": key[1], "medium": key[2], **rows[key]} for key in sorted(rows)]

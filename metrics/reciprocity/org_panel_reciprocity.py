@@ -57,16 +57,26 @@
 
 from __future__ import annotations
 
-import os
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from metrics.dyadic import share_interval
-from metrics.panels import Floats, Integers, floats, frame, generator, integers, number_people, observed_panels, row_groups
+from metrics.panels import (
+    Floats,
+    Integers,
+    floats,
+    frame,
+    generator,
+    in_pair_order,
+    integers,
+    number_people,
+    observed_panels,
+    row_groups,
+    side_by_side,
+)
 from metrics.parameters import Parameters
 from metrics.reciprocity._null import arc_null
 
@@ -82,25 +92,26 @@ def org_panel_reciprocity(pair_panel: pa.Table, panel: pa.Table, touched_panel: 
     """One row for each touched panel and medium with directed contact, and always one for `any`."""
     a, b, ab, ba = (integers(pair_panel, name) for name in ("person_a_key", "person_b_key", "ab_count", "ba_count"))
     forth, back = (floats(pair_panel, name) for name in ("ab_weight", "ba_weight"))
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    turned = ab + ba > 0
+
+    def known_by(used: Integers) -> tuple[tuple[int, ...], Integers]:
+        used = in_pair_order(used, a, b)
+        return tuple(zlib.crc32(part[used].tobytes()) for part in (a, b, ab, ba, forth, back)), used
+
+    def figures(content: tuple[tuple[Any, ...], Integers]) -> dict[str, Any]:
+        of, used = content
+        return reciprocity(a[used], b[used], ab[used], ba[used], forth[used], back[used], parameters, generator(parameters.seed, *of))
+
+    groups = {key: rows[turned[rows]] for key, rows in row_groups(pair_panel, "panel_kind", "panel_start", "medium")}
+    groups = {key: used for key, used in groups.items() if len(used)}
+    # where one medium is all there is, `any` gets the same draws and so the very same figures
     wanted: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     contents: dict[tuple[Any, ...], Integers] = {}
-    for key, positions in row_groups(pair_panel, "panel_kind", "panel_start", "medium"):
-        used = positions[ab[positions] + ba[positions] > 0]
-        if len(used):
-            used = used[np.lexsort((b[used], a[used]))]
-            # where one medium is all there is, `any` gets the same draws and so the very same figures
-            wanted[key] = (*key[:2], *(zlib.crc32(part[used].tobytes()) for part in (a, b, ab, ba, forth, back)))
-            contents.setdefault(wanted[key], used)
-
-    def figures(content: tuple[Any, ...], used: Integers) -> dict[str, Any]:
-        random = generator(parameters.seed, *content)
-        return reciprocity(a[used], b[used], ab[used], ba[used], forth[used], back[used], parameters, random)
-
-    # numpy sorts and looks up without Python's lock, so that threads share the work
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        known = dict(zip(contents, pool.map(figures, contents.keys(), contents.values()), strict=True))
-    rows |= {key: known[content] for key, content in wanted.items()}
+    for key, (of, used) in zip(groups, side_by_side(known_by, groups.values()), strict=True):
+        wanted[key] = (*key[:2], *of)
+        contents.setdefault(wanted[key], used)
+    known = dict(zip(contents, side_by_side(figures, contents.items()), strict=True))
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {key: known[content] for key, content in wanted.items()}
     for (kind, start), is_observed in observed_panels(panel, touched_panel).items():
         rows.setdefault((kind, start, "any"), {**_NOTHING, "reason": "no_direction" if is_observed else "not_observed"})
     listed = [{"panel_kind": key[0], "panel_start": key[1], "medium": key[2], **rows[key]} for key in sorted(rows)]

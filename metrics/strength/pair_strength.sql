@@ -43,43 +43,59 @@
 with today as (
     select max(day_number) as day_number from metrics.observed_day
 ),
-aged as (
+-- what a contact of each day still counts today, in trillionths: sums of whole numbers are the same in any order
+fading as (
     select
-        t.person_a_key, t.person_b_key,
-        min(t.first_date) as first_date,
-        max(t.last_date) as last_date,
-        sum(len(t.day_numbers))::bigint as active_days,
-        round(sum(list_sum(list_transform(t.day_numbers, lambda n: pow(2, (n - d.day_number) / getvariable('half_life_days'))))), 9) as decay_score,
-        round(sum(list_sum(list_transform(t.day_numbers, lambda n: pow(2, (n - d.day_number) / getvariable('short_half_life_days'))))), 9) as decay_short_score,
-        round(sum(list_sum(list_transform(t.day_numbers, lambda n: pow(2, (n - d.day_number) / getvariable('long_half_life_days'))))), 9) as decay_long_score,
-        round(sum(t.strength_minutes), 6) as strength_minutes,
-        list_sort(list(t.medium) filter (where t.active_days > 0)) as media
-    from metrics.pair_total as t
-    cross join today as d
-    group by t.person_a_key, t.person_b_key
-    having count(t.first_date) > 0
+        d.day_number,
+        cast(1e12 * pow(2, (d.day_number - t.day_number) / getvariable('half_life_days')) as bigint) as middle,
+        cast(1e12 * pow(2, (d.day_number - t.day_number) / getvariable('short_half_life_days')) as bigint) as short,
+        cast(1e12 * pow(2, (d.day_number - t.day_number) / getvariable('long_half_life_days')) as bigint) as long
+    from (select distinct day_number from metrics.observed_day) as d
+    cross join today as t
+),
+decayed as (
+    select
+        a.person_a_key, a.person_b_key,
+        count(*) as active_days,
+        round(sum(f.middle) / 1e12, 9) as decay_score,
+        round(sum(f.short) / 1e12, 9) as decay_short_score,
+        round(sum(f.long) / 1e12, 9) as decay_long_score
+    from (select person_a_key, person_b_key, unnest(day_numbers) as day_number from metrics.pair_total) as a
+    join fading as f on f.day_number = a.day_number
+    group by a.person_a_key, a.person_b_key
+),
+used as (
+    select
+        person_a_key, person_b_key,
+        min(first_date) as first_date,
+        max(last_date) as last_date,
+        round(sum(strength_minutes), 6) as strength_minutes,
+        list_sort(list(medium) filter (where active_days > 0)) as media
+    from metrics.pair_total
+    group by person_a_key, person_b_key
 )
 select
-    s.person_a_key, s.person_b_key, d.first_date, d.last_date,
+    s.person_a_key, s.person_b_key, u.first_date, u.last_date,
     t.day_number - last.day_number as silence_days,
     t.day_number - first.day_number as age_days,
     d.active_days,
     s.ab_count, s.ba_count, s.co_count, s.reaction_count, s.ab_weight, s.ba_weight, s.co_weight,
     round(s.ab_weight + s.ba_weight + s.co_weight, 9) as weight,
     s.minutes as meeting_minutes,
-    d.strength_minutes as meeting_strength_minutes,
+    u.strength_minutes as meeting_strength_minutes,
     d.decay_score, d.decay_short_score, d.decay_long_score,
-    len(d.media) as medium_count,
-    d.media,
+    len(u.media) as medium_count,
+    u.media,
     s.is_mutual,
     case when not s.is_external then ma.team <> mb.team end as is_cross_team,
     s.is_external,
     s.external_kind
-from aged as d
+from decayed as d
+join used as u on u.person_a_key = d.person_a_key and u.person_b_key = d.person_b_key
 join metrics.pair_panel as s on s.person_a_key = d.person_a_key and s.person_b_key = d.person_b_key
 cross join today as t
-join metrics.observed_day as first on first.date = d.first_date
-join metrics.observed_day as last on last.date = d.last_date
-left join core.membership as ma on ma.person_key = s.person_a_key and d.last_date >= ma.valid_from and d.last_date < ma.valid_to
-left join core.membership as mb on mb.person_key = s.person_b_key and d.last_date >= mb.valid_from and d.last_date < mb.valid_to
+join metrics.observed_day as first on first.date = u.first_date
+join metrics.observed_day as last on last.date = u.last_date
+left join core.membership as ma on ma.person_key = s.person_a_key and u.last_date >= ma.valid_from and u.last_date < ma.valid_to
+left join core.membership as mb on mb.person_key = s.person_b_key and u.last_date >= mb.valid_from and u.last_date < mb.valid_to
 where s.panel_kind = 'all' and s.medium = 'any'

@@ -170,6 +170,7 @@ class Organisation:
         root = roots[latest]
         thread[replies], thread[root] = key[root], key[root]
         at[replies] = at[root]
+        answers = np.bincount(root, minlength=count)
         seat = (random.random(count) * self._size[at]).astype(np.int64)
         # an author who goes on in their own thread
         is_author = random.random(len(replies)) < 0.35
@@ -215,6 +216,7 @@ class Organisation:
             "sender_key": pa.array(self.key(sender)),
             "participants": participants,
             "recipient_count": pa.array(size.astype(np.int32)),
+            "reply_count": pa.array(answers.astype(np.int32), mask=answers == 0),
             "minutes": pa.array(random.choice([15.0, 30.0, 60.0], count), mask=~meeting),
         }
         return _filled("interaction", columns, count)
