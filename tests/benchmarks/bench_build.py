@@ -135,6 +135,7 @@ def compare(folder: Path, count: int) -> dict[str, Any]:
         "pandas_networkx": pandas,
         "polars_pair_day_only": polars,
         "times_faster_than_pandas_networkx": pandas["seconds"] / ours["seconds"],
+        "times_faster_than_without_its_nulls": (pandas["seconds"] - by_pandas["null_seconds"]) / ours["seconds"],
     }
 
 

@@ -1,11 +1,14 @@
 """The same figures as a user would get them instead: pandas with networkx, written the usual way, and polars for the heavy sums.
 
 Both are handed the messages already flat (one row a message, one row a recipient), which saves them the dearest step. They cover
-messages and meetings; threads, reactions, caps and aliases, which perdure also looks after, do not occur in the compared world.
+messages and meetings; threads, reactions, caps and aliases, which perdure also looks after, do not occur in the compared world. They
+write no table, check nothing and draw no interval.
 """
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,15 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from metrics.reciprocity._null import CONTACT_BUDGET, LEAST_DRAWS
+from metrics.reciprocity._null import CONTACT_BUDGET
 
 TIE_ACTIVE_DAYS = 3
 NULL_DRAWS = 40
-HALF_LIFE_DAYS = 60.0
+HALF_LIVES = {"decay_score": 60.0, "decay_short_score": 14.0, "decay_long_score": 180.0}
+_SUMMED = ["ab_count", "ba_count", "ab_weight", "ba_weight", "co_count", "co_weight"]
+_PAIR = ["a", "b"]
+
+Figures = dict[tuple[Any, ...], dict[str, float]]
 
 
 def flattened(warehouse_path: Path, folder: Path) -> None:
@@ -33,7 +40,7 @@ def flattened(warehouse_path: Path, folder: Path) -> None:
 
 
 def by_pandas(folder: Path) -> dict[str, Any]:
-    """Pairs by day, monthly ties, reciprocity and cross-team share by networkx, and strength."""
+    """Pairs by day, ties by month, whole time and medium, reciprocity and cross-team share with their nulls by networkx, and strength."""
     message, recipient, team = (pd.read_parquet(folder / f"{name}.parquet") for name in ("message", "recipient", "team"))
     message["date"] = message["occurred_at"].dt.normalize()
     rows = recipient.merge(message[["id", "date", "medium", "sender"]], on="id")
@@ -51,43 +58,105 @@ def by_pandas(folder: Path) -> dict[str, Any]:
     pairs = met.merge(met[["id", "account_key"]], on="id", suffixes=("", "_other"))
     pairs = pairs[pairs["account_key"] < pairs["account_key_other"]]
     pairs = pairs.assign(a=pairs["account_key"], b=pairs["account_key_other"], co_count=1, co_weight=1.0 / (pairs["size"] - 1))
-    columns = ["ab_count", "ba_count", "ab_weight", "ba_weight", "co_count", "co_weight"]
-    contact = pd.concat([sent, pairs])[["a", "b", "date", "medium", *columns]].fillna(0)
-    pair_day = contact.groupby(["a", "b", "date", "medium"], as_index=False)[columns].sum()
+    contact = pd.concat([sent, pairs])[[*_PAIR, "date", "medium", *_SUMMED]].fillna(0)
+    pair_day = contact.groupby([*_PAIR, "date", "medium"], as_index=False)[_SUMMED].sum()
 
-    pair_day["month"] = pair_day["date"].dt.to_period("M").dt.start_time
-    month = pair_day.groupby(["month", "a", "b"], as_index=False)[columns].sum()
-    days = pair_day.drop_duplicates(["month", "a", "b", "date"]).groupby(["month", "a", "b"]).size().rename("active_days")
-    month = month.merge(days, on=["month", "a", "b"])
-    month["is_tie"] = (month["active_days"] >= TIE_ACTIVE_DAYS) | ((month["ab_count"] > 0) & (month["ba_count"] > 0))
+    panel = pd.concat([_panel(pair_day, "month"), _panel(pair_day, "all")])
     teams = dict(zip(team["person"], team["team"], strict=True))
-    sent["month"] = sent["date"].dt.to_period("M").dt.start_time
-    sent_in = {start: (part["sender"].to_numpy(), part["account_key"].to_numpy()) for start, part in sent.groupby("month")}
-    reciprocity, null, crossing = {}, {}, {}
-    for start, part in month.groupby("month"):
-        arcs = nx.DiGraph()
-        arcs.add_weighted_edges_from(part.loc[part["ab_count"] > 0, ["a", "b", "ab_weight"]].itertuples(index=False))
-        arcs.add_weighted_edges_from(part.loc[part["ba_count"] > 0, ["b", "a", "ba_weight"]].itertuples(index=False))
-        reciprocity[start.date()] = nx.overall_reciprocity(arcs)
-        # no reciprocity without its null: the same senders, and recipients shuffled among them, as often as perdure does
-        sender, recipient = sent_in[start]
-        drawn = []
-        for seed in range(max(min(NULL_DRAWS, CONTACT_BUDGET // len(sender)), LEAST_DRAWS)):
-            chance = nx.DiGraph()
-            chance.add_edges_from(zip(sender, np.random.default_rng(seed).permutation(recipient), strict=True))
-            chance.remove_edges_from(list(nx.selfloop_edges(chance)))
-            drawn.append(nx.overall_reciprocity(chance))
-        null[start.date()] = float(np.mean(drawn))
-        ties = nx.from_pandas_edgelist(part[part["is_tie"]], "a", "b")
-        nx.set_node_attributes(ties, teams, "team")
-        known = [(ties.nodes[a].get("team"), ties.nodes[b].get("team")) for a, b in ties.edges]
-        known = [(one, other) for one, other in known if one is not None and other is not None]
-        crossing[start.date()] = sum(one != other for one, other in known) / len(known)
-    last = pair_day["date"].max()
-    active = pair_day.drop_duplicates(["a", "b", "date"])
-    decay = 2.0 ** (-(last - active["date"]).dt.days / HALF_LIFE_DAYS)
-    strength = decay.groupby([active["a"], active["b"]]).sum()
-    return {"pair_day": pair_day, "reciprocity": reciprocity, "null": null, "crossing": crossing, "strength": strength}
+    reciprocity: Figures = {}
+    crossing: Figures = {}
+    contacts = _contacts(sent)
+    drawing = 0.0
+    for key, part in panel.groupby(["kind", "start", "medium"]):
+        if key in contacts:
+            reciprocity[key] = _reciprocity(part)
+            began = time.perf_counter()
+            reciprocity[key] |= _null_reciprocity(*contacts[key])
+            drawing += time.perf_counter() - began
+        crossing[key] = _crossing(part, teams)
+    age = (pair_day["date"].max() - pair_day["date"]).dt.days
+    scores = pd.DataFrame({name: 2.0 ** (-age / half_life) for name, half_life in HALF_LIVES.items()})
+    active = pd.concat([pair_day[[*_PAIR, "date"]], scores], axis=1).drop_duplicates([*_PAIR, "date"])
+    strength = active.groupby(_PAIR, as_index=False)[list(HALF_LIVES)].sum()
+    return {
+        "pair_day": pair_day,
+        "panel": panel,
+        "reciprocity": reciprocity,
+        "crossing": crossing,
+        "strength": strength,
+        "null_seconds": drawing,
+    }
+
+
+def _start(rows: pd.DataFrame, kind: str) -> pd.Series:
+    """The first day of the panel in which each row lies."""
+    if kind == "month":
+        return rows["date"].dt.to_period("M").dt.start_time
+    return pd.Series(rows["date"].min(), rows.index)
+
+
+def _panel(pair_day: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Ties of each month, or of the whole time, by medium and over all."""
+    keys = ["start", *_PAIR]
+    rows = pair_day.assign(start=_start(pair_day, kind))
+    by_medium = rows.groupby([*keys, "medium"], as_index=False)[_SUMMED].sum()
+    by_medium["active_days"] = rows.groupby([*keys, "medium"]).size().to_numpy()
+    whole = rows.groupby(keys, as_index=False)[_SUMMED].sum().assign(medium="any")
+    whole["active_days"] = rows.drop_duplicates([*keys, "date"]).groupby(keys).size().to_numpy()
+    panel = pd.concat([by_medium, whole]).assign(kind=kind)
+    is_mutual = (panel["ab_count"] > 0) & (panel["ba_count"] > 0)
+    return panel.assign(is_tie=(panel["active_days"] >= TIE_ACTIVE_DAYS) | is_mutual)
+
+
+def _contacts(sent: pd.DataFrame) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """Senders, recipients and weights of the messages of each panel and medium."""
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for kind in ("month", "all"):
+        for start, part in sent.assign(start=_start(sent, kind)).groupby("start"):
+            for medium, rows in [("any", part), *part.groupby("medium")]:
+                found[kind, start, medium] = tuple(rows[name].to_numpy() for name in ("sender", "account_key", "weight"))
+    return found
+
+
+def _reciprocity(part: pd.DataFrame) -> dict[str, float]:
+    arcs = nx.DiGraph()
+    arcs.add_weighted_edges_from(part.loc[part["ab_count"] > 0, ["a", "b", "ab_weight"]].itertuples(index=False))
+    arcs.add_weighted_edges_from(part.loc[part["ba_count"] > 0, ["b", "a", "ba_weight"]].itertuples(index=False))
+    return {"r": nx.overall_reciprocity(arcs), "r_w": _weighted_reciprocity(arcs)}
+
+
+def _null_reciprocity(sender: Any, recipient: Any, weight: Any) -> dict[str, float]:
+    """Reciprocity of networks of the same senders with recipients shuffled among them, without which reciprocity says little.
+
+    They are drawn as often as perdure draws them, and once where it turns to samples of people.
+    """
+    drawn = []
+    for seed in range(max(min(NULL_DRAWS, CONTACT_BUDGET // len(sender)), 1)):
+        shuffled = pd.DataFrame({"u": sender, "v": np.random.default_rng(seed).permutation(recipient), "weight": weight})
+        shuffled = shuffled[shuffled["u"] != shuffled["v"]].groupby(["u", "v"], as_index=False)["weight"].sum()
+        chance = nx.from_pandas_edgelist(shuffled, "u", "v", "weight", create_using=nx.DiGraph)
+        drawn.append((nx.overall_reciprocity(chance), _weighted_reciprocity(chance)))
+    r_null, r_w_null = np.mean(drawn, axis=0)
+    return {"r_null": r_null, "r_w_null": r_w_null}
+
+
+def _weighted_reciprocity(arcs: nx.DiGraph) -> float:
+    returned = sum(min(weight, arcs[b][a]["weight"]) for a, b, weight in arcs.edges(data="weight") if arcs.has_edge(b, a))
+    return float(returned / arcs.size(weight="weight"))
+
+
+def _crossing(part: pd.DataFrame, teams: dict[int, str]) -> dict[str, float]:
+    """Share of ties between teams, E-I, and what E-I would be if the same teams were dealt to the same people at random."""
+    ties = nx.from_pandas_edgelist(part[part["is_tie"]], "a", "b")
+    nx.set_node_attributes(ties, teams, "team")
+    ties.remove_nodes_from([person for person, team in ties.nodes(data="team") if team is None])
+    ties.remove_nodes_from(list(nx.isolates(ties)))
+    if not ties.number_of_edges():
+        return {}
+    share = sum(ties.nodes[a]["team"] != ties.nodes[b]["team"] for a, b in ties.edges) / ties.number_of_edges()
+    people = ties.number_of_nodes()
+    within = sum(size * (size - 1) for size in Counter(team for _, team in ties.nodes(data="team")).values()) / (people * (people - 1))
+    return {"cross_team_share": share, "ei": 2 * share - 1, "ei_null": 1 - 2 * within}
 
 
 def by_polars(folder: Path) -> Any:
@@ -129,40 +198,32 @@ def by_polars(folder: Path) -> Any:
 def differences(warehouse_path: Path, found: dict[str, Any], polars_rows: Any) -> list[str]:
     """In what the rivals' results differ from the built tables; nothing where they are equal."""
     wrong = []
+    summed = dict.fromkeys(_SUMMED, 1e-08)
     with duckdb.connect(str(warehouse_path), read_only=True) as connection:
-        for name, rows in (("pandas", found["pair_day"]), ("polars", polars_rows)):
+
+        def compare(name: str, table: str, rows: Any, keys: dict[str, str], values: dict[str, float]) -> None:
             connection.register("rival", rows)
-            columns = ("ab_count", "ba_count", "co_count", "ab_weight", "ba_weight", "co_weight")
-            same = " and ".join(f"abs(p.{column} - r.{column}) < 1e-8" for column in columns)
-            joined = (
-                "core.pair_day as p full join rival as r on r.a = p.person_a_key and r.b = p.person_b_key "
-                "and r.date::date = p.date and r.medium = p.medium"
-            )
+            same = " and ".join(f"abs(p.{value}::double - r.{value}::double) < {margin}" for value, margin in values.items())
+            joined = f"{table} as p full join rival as r on " + " and ".join(f"p.{ours} = {theirs}" for ours, theirs in keys.items())
             off = connection.execute(f"select count(*) from {joined} where not coalesce({same}, false)").fetchall()[0][0]
             if off:
-                wrong.append(f"{name}: {off} rows of pair_day")
-        for what, table, column in (("reciprocity", "reciprocity", "r"), ("crossing", "cross_team", "cross_team_share")):
-            ours = dict(
-                connection.execute(
-                    f"select panel_start, {column} from metrics.org_panel_{table} where panel_kind = 'month' and medium = 'any'"
-                ).fetchall()
-            )
-            if ours.keys() != found[what].keys() or any(abs(ours[start] - found[what][start]) > 1e-9 for start in ours):
-                wrong.append(what)
-        expected = dict(
-            connection.execute(
-                "select panel_start, r_null from metrics.org_panel_reciprocity where panel_kind = 'month' and medium = 'any'"
-            ).fetchall()
-        )
-        # of random draws only the mean is compared
-        if any(abs(found["null"][start] - expected[start]) > 0.02 for start in expected):
-            wrong.append("null of reciprocity")
-        strength = found["strength"].rename_axis(["a", "b"]).rename("score").reset_index()
-        connection.register("rival", strength)
-        off = connection.execute(
-            "select count(*) from metrics.pair_strength as p full join rival as r on r.a = p.person_a_key and r.b = p.person_b_key "
-            "where not coalesce(abs(p.decay_score - r.score) < 1e-6, false)"
-        ).fetchall()[0][0]
-        if off:
-            wrong.append(f"strength: {off} pairs")
+                wrong.append(f"{name}: {off} rows of {table}")
+
+        pair = {"person_a_key": "r.a", "person_b_key": "r.b"}
+        for name, rows in (("pandas", found["pair_day"]), ("polars", polars_rows)):
+            compare(name, "core.pair_day", rows, {**pair, "date": "r.date::date", "medium": "r.medium"}, summed)
+        panel = {"panel_kind": "r.kind", "panel_start": "r.start::date", "medium": "r.medium"}
+        compare("pandas", "metrics.pair_panel", found["panel"], {**pair, **panel}, {**summed, "active_days": 0.5, "is_tie": 0.5})
+        compare("pandas", "metrics.pair_strength", found["strength"], pair, dict.fromkeys(HALF_LIVES, 1e-6))
+        # of random draws only the mean is compared; perdure shares an arc's weight evenly among its messages, the rival does not
+        margins = {"r": 1e-9, "r_w": 1e-9, "r_null": 0.02, "r_w_null": 0.03, "cross_team_share": 1e-9, "ei": 1e-9, "ei_null": 1e-9}
+        for table, figures in (("org_panel_reciprocity", found["reciprocity"]), ("org_panel_cross_team", found["crossing"])):
+            names = [name for name in margins if name in next(iter(figures.values()))]
+            for kind, start, medium, *values in connection.execute(
+                f"select panel_kind, panel_start, medium, {', '.join(names)} from metrics.{table}"
+            ).fetchall():
+                theirs = figures.get((kind, pd.Timestamp(start), medium), {})
+                # small panels have no null here
+                off = [n for n, value in zip(names, values, strict=True) if value is not None and abs(value - theirs[n]) > margins[n]]
+                wrong += [f"{name} of {table}, {kind} {start} {medium}" for name in off]
     return wrong
