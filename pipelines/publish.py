@@ -200,24 +200,33 @@ def _renew(warehouse: Warehouse, spec: TableSpec) -> bool:
     """Replace the days, panels or pairs of a published table that were built anew; return False where all of it was."""
     by_pair = "(person_a_key, person_b_key) in (select (person_a_key, person_b_key) from raw.unpublished_pair)"
     is_every_pair = bool(warehouse.value("select count(*) from raw.unpublished where kind = 'pair'"))
-    gone = ""
     if spec.rebuild == "day":
-        changed = "date in (select start from raw.unpublished where kind = 'day')"
+        days = _between(warehouse, "date", "kind = 'day'")
+        changed = [f"{days} and date in (select start from raw.unpublished where kind = 'day')"]
     elif spec.rebuild == "panel":
-        changed = "(panel_kind, panel_start) in (select (kind, start) from raw.unpublished)"
-        # the build before may have spoken of later days, and the whole observed time may begin on another one now
-        gone = " or panel_start > (select max(date_to) from core.observation)"
+        periods = _between(warehouse, "panel_start", "kind not in ('all', 'day', 'pair')")
+        # the whole time apart: each condition then passes over blocks by their least and greatest values
+        changed = [f"panel_kind <> 'all' and {periods} and (panel_kind, panel_start) in (select (kind, start) from raw.unpublished)"]
         if spec.is_whole_time_by_pair and not is_every_pair:
-            changed += f" and (panel_kind <> 'all' or {by_pair})"
-        else:
-            gone += " or panel_kind = 'all' and 'all' in (select kind from raw.unpublished)"
+            changed.append(f"panel_kind = 'all' and {by_pair}")
+        elif warehouse.value("select count(*) from raw.unpublished where kind = 'all'"):
+            changed.append("panel_kind = 'all'")
+        # the build before may have spoken of later days
+        warehouse.run(f"delete from published.{spec.full_name} where panel_start > (select max(date_to) from core.observation)")
     elif spec.rebuild == "pair" and not is_every_pair:
-        changed = by_pair
+        changed = [by_pair]
     else:
         return False
-    warehouse.run(f"delete from published.{spec.full_name} where {changed}{gone}")
-    warehouse.run(f"insert into published.{spec.full_name} select * from {spec.full_name} where {changed}")
+    for rows in changed:
+        warehouse.run(f"delete from published.{spec.full_name} where {rows}")
+        warehouse.run(f"insert into published.{spec.full_name} select * from {spec.full_name} where {rows}")
     return True
+
+
+def _between(warehouse: Warehouse, column: str, which: str) -> str:
+    """The condition that a date lies between the least and the greatest of some that are unpublished."""
+    first, last = warehouse.run(f"select min(start), max(start) from raw.unpublished where {which}")[0]
+    return "false" if first is None else f"{column} between date '{first}' and date '{last}'"
 
 
 def _fill(warehouse: Warehouse, name: str, description: str, columns: tuple[tuple[str, str, str], ...], rows: list[list[object]]) -> None:

@@ -23,19 +23,19 @@ where {local_date("moment")} = date
 """
 """The quarters of an hour of each touched day, so that a table asks for the local day once a quarter and not once a row."""
 
-_CHANNELS: Final = "medium in ('slack_channel', 'teams_channel')"
+_THREADED: Final = "medium in ('slack_channel', 'slack_dm', 'slack_group_dm', 'teams_channel')"
 ANSWERED_THREAD: Final = f"""
 create or replace temp table answered_thread as
 with reply as (
     select source, thread_key, occurred_at::date as date
     from raw.interaction
-    where {_CHANNELS} and thread_key <> interaction_key and occurred_at >= $low and occurred_at < $high
+    where {_THREADED} and thread_key <> interaction_key and occurred_at >= $low and occurred_at < $high
     group by all
 ),
 thread as (
     select source, coalesce(thread_key, interaction_key) as thread_key, min(occurred_at) as first_at
     from raw.interaction
-    where {_CHANNELS} and (source, coalesce(thread_key, interaction_key)) in (select (source, thread_key) from reply)
+    where {_THREADED} and (source, coalesce(thread_key, interaction_key)) in (select (source, thread_key) from reply)
     group by all
 )
 select r.date, min(t.first_at) as first_at
@@ -137,7 +137,7 @@ def touch_by_threads(warehouse: Warehouse, time_zone: str) -> None:
         _touch_days(
             warehouse,
             time_zone,
-            f"select occurred_at from raw.interaction where {_CHANNELS} and thread_key in (select thread_key from raw.touched_thread)",
+            f"select occurred_at from raw.interaction where {_THREADED} and thread_key in (select thread_key from raw.touched_thread)",
         )
         warehouse.run("delete from raw.touched_thread")
 

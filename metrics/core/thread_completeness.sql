@@ -17,33 +17,12 @@
 --   newer than the last reading of the first message can lift it above 1.
 -- caveat: Only Slack states how many replies a thread has; Microsoft 365 has no row here.
 -- reference: Perdure's own figure; the best known fault of message collectors is that history lists first messages only.
--- joins: as written
-with root as (
-    select source, medium, interaction_key as thread_key, reply_count, epoch_us(occurred_at) // 900_000_000 as quarter
-    from raw.interaction
-    where reply_count > 0 and interaction_key = thread_key and exclusion is distinct from 'deleted'
-),
--- the local month is asked for once a quarter of an hour, not once a thread
-month as (
-    select
-        quarter,
-        date_trunc('month', (make_timestamp(quarter * 900_000_000) at time zone 'UTC') at time zone getvariable('time_zone'))::date as month_start
-    from (select distinct quarter from root) as q
-),
-reply as (
-    select r.source, r.thread_key, count(*) as stored_reply_count
-    from raw.interaction as r
-    semi join root as o on o.source = r.source and o.thread_key = r.thread_key
-    where r.interaction_key <> r.thread_key and r.exclusion is distinct from 'deleted'
-    group by all
-)
 select
-    o.source, o.medium, m.month_start,
-    count(*) as thread_count,
-    sum(o.reply_count) as stated_reply_count,
-    sum(coalesce(r.stored_reply_count, 0)) as stored_reply_count,
-    sum(coalesce(r.stored_reply_count, 0)) / sum(o.reply_count) as completeness_ratio
-from root as o
-join month as m on m.quarter = o.quarter
-left join reply as r on r.source = o.source and r.thread_key = o.thread_key
-group by all
+    source, medium, month_start,
+    sum(thread_count) as thread_count,
+    sum(stated_reply_count) as stated_reply_count,
+    sum(stored_reply_count) as stored_reply_count,
+    sum(stored_reply_count) / sum(stated_reply_count) as completeness_ratio
+from core.thread_day
+group by source, medium, month_start
+having sum(thread_count) > 0

@@ -39,6 +39,7 @@
 -- reference: Ahmad, Porter, Beguerisse-Diaz (2021), Tie-decay networks in continuous time, IEEE TNSE 8, 1759-1771 (events taken as days).
 -- reference: Newman (2001), Scientific collaboration networks II, Phys. Rev. E 64, 016132: weight 1/(n-1).
 -- restricted: yes
+-- joins: as written
 -- partition: pair
 with today as (
     select max(day_number) as day_number from metrics.observed_day

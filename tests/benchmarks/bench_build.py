@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections import Counter
@@ -95,8 +96,10 @@ def run(folder: Path, sizes: list[int], compared: int) -> dict[str, Any]:
             landing = {}
         work = folder / "work.duckdb"
         shutil.copyfile(path, work)
+        os.sync()  # what was copied is not written out while the build is measured
         result, building = measured(built, work)
         size, publishing = measured(published_whole, work, folder / "published.duckdb")
+        os.sync()
         night, nightly = measured(a_night, work, folder / "published.duckdb", count)
         found["sizes"][count] = {
             "land": landing,

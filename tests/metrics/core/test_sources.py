@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-from worlds import core, event, person
+import numpy as np
+import pytest
+from worlds import batch, core, event, person, tables
+
+from metrics.parameters import Parameters
+from pipelines.build import build
+from pipelines.warehouse import Warehouse
 
 
 def test_threads_are_as_whole_as_the_replies_that_are_stored() -> None:
@@ -24,6 +30,41 @@ def test_threads_are_as_whole_as_the_replies_that_are_stored() -> None:
     # the month is the organisation's: half past eleven in the evening, UTC, is the next day in Tokyo
     (first, *_) = core(events, time_zone="Asia/Tokyo").run("select month_start from core.thread_completeness order by 1")
     assert first == (date(2024, 2, 1),)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_threads_that_grow_night_by_night_are_counted_as_in_one_build(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    told: list[dict[str, object]] = []
+    for number, medium in enumerate(("slack_channel", "slack_dm", "slack_channel", "email"), start=1):
+        root = {"medium": medium, "interaction_key": number * 100}
+        replies = [
+            event(f"2024-02-{day:02}", 2, interaction_key=number * 100 + day, medium=medium, thread_key=number * 100)
+            for day in (number + 1, number + 9)
+        ]
+        # read first before anybody answered, then with a reply, then with all; the third is deleted in the end
+        told += [event(f"2024-01-3{number % 2}", 1, **root)]
+        told += [event(f"2024-01-3{number % 2}", 1, thread_key=number * 100, reply_count=count, **root) for count in (1, 2)]
+        told += replies
+        if number == 3:
+            told += [event(f"2024-01-3{number % 2}", 1, thread_key=number * 100, reply_count=2, exclusion="deleted", **root)]
+    # what is said of one message keeps its order, and what is said of different ones comes in any
+    places = random.permutation(len(told))
+    by_key: dict[object, list[dict[str, object]]] = {}
+    for row in told:
+        by_key.setdefault(row["interaction_key"], []).append(row)
+    told = [by_key[told[place]["interaction_key"]].pop(0) for place in places]
+    warehouse, names = Warehouse(None), ("core.thread_day", "core.thread_completeness")
+    last: dict[object, dict[str, object]] = {}
+    for night in np.array_split(np.array(told, dtype=object), 6):
+        for row in night:
+            warehouse.store(batch([row]))
+            last[row["interaction_key"]] = row
+        build(warehouse, Parameters(), catalog=tables(()))
+        at_once = core(list(last.values()))
+        for name in names:
+            assert warehouse.run(f"select * from {name} order by all") == at_once.run(f"select * from {name} order by all")
+    assert warehouse.run("select sum(thread_count), sum(stored_reply_count) from core.thread_completeness") == [(2, 4)]
 
 
 def test_accounts_are_told_apart_and_counted() -> None:
