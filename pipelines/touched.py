@@ -32,11 +32,14 @@ with reply as (
     where {_THREADED} and thread_key <> interaction_key and occurred_at >= $low and occurred_at < $high
     group by all
 ),
+-- by key alone: comparing the media of all messages would cost more than all the rest
+message as (
+    select source, thread_key, occurred_at from raw.interaction where thread_key in (select thread_key from reply)
+    union all
+    select source, interaction_key, occurred_at from raw.interaction where interaction_key in (select thread_key from reply)
+),
 thread as (
-    select source, coalesce(thread_key, interaction_key) as thread_key, min(occurred_at) as first_at
-    from raw.interaction
-    where {_THREADED} and (source, coalesce(thread_key, interaction_key)) in (select (source, thread_key) from reply)
-    group by all
+    select source, thread_key, min(occurred_at) as first_at from message group by all
 )
 select r.date, min(t.first_at) as first_at
 from reply as r
@@ -137,7 +140,10 @@ def touch_by_threads(warehouse: Warehouse, time_zone: str) -> None:
         _touch_days(
             warehouse,
             time_zone,
-            f"select occurred_at from raw.interaction where {_THREADED} and thread_key in (select thread_key from raw.touched_thread)",
+            # materialized: media are compared of these messages only
+            "with message as materialized (select medium, occurred_at from raw.interaction "
+            "where thread_key in (select thread_key from raw.touched_thread)) "
+            f"select occurred_at from message where {_THREADED}",
         )
         warehouse.run("delete from raw.touched_thread")
 

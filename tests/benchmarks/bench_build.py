@@ -26,10 +26,11 @@ MEMORY = "3GB"
 INCREMENT = 100_000
 
 
-def landed(path: Path, count: int, *, has_channels: bool = True) -> None:
-    """A warehouse with so many interactions of a year, not built."""
+def landed(path: Path, count: int, years: int = 1, *, has_channels: bool = True) -> None:
+    """A warehouse with so many interactions of some years, not built; they end on the same day, however many they are."""
+    first = FIRST_DAY - timedelta(days=DAY_COUNT * (years - 1))
     with Warehouse(path, memory_limit=MEMORY) as warehouse:
-        land(warehouse, organisation_of(count, has_channels=has_channels), count)
+        land(warehouse, organisation_of(count // years, has_channels=has_channels), count, first, DAY_COUNT * years)
 
 
 def built(path: Path) -> dict[str, Any]:
@@ -55,11 +56,11 @@ def published_whole(path: Path, published: Path) -> int:
         return publish(warehouse, published, messages=False, catalog=tables(WANTED)).byte_count
 
 
-def a_night(path: Path, published: Path, count: int) -> dict[str, Any]:
-    """Store so many new interactions of the day after the last, build and publish; seconds of each, and of copying the published file."""
+def a_night(path: Path, published: Path, a_year: int) -> dict[str, Any]:
+    """Store 100,000 new interactions of the day after the last, build and publish; seconds of each, and of copying the published file."""
     day = FIRST_DAY + timedelta(days=DAY_COUNT)
     seconds = {}
-    batch = as_batch(organisation_of(count), min(INCREMENT, count // 10), day)
+    batch = as_batch(organisation_of(a_year), min(INCREMENT, a_year // 10), day)
     with Warehouse(path, memory_limit=MEMORY) as warehouse:
         began = time.perf_counter()
         warehouse.store(batch)
@@ -117,6 +118,25 @@ def run(folder: Path, sizes: list[int], compared: int) -> dict[str, Any]:
     }
     found["compared"] = compare(folder, compared)
     return found
+
+
+def by_history(folder: Path, a_year: int, years: list[int]) -> dict[str, Any]:
+    """Measure a night of one and the same organisation on histories of several lengths."""
+    nights: dict[int, Any] = {}
+    for each in years:
+        path, published = folder / f"years-{each}.duckdb", folder / "published.duckdb"
+        path.unlink(missing_ok=True)
+        for function, *arguments in ((landed, a_year * each, each), (built,), (published_whole, published)):
+            measured(function, path, *arguments)
+        os.sync()
+        nights[each], _ = measured(a_night, path, published, a_year)
+        path.unlink()
+    steps = {each: {**night["seconds"], "without_copying": night["without_copying"]} for each, night in nights.items()}
+    return {
+        "interactions_a_year": a_year,
+        "years": nights,
+        "exponents": {step: exponents({each: steps[each][step] for each in years}) for step in steps[years[0]]},
+    }
 
 
 def compare(folder: Path, count: int) -> dict[str, Any]:

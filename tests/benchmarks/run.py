@@ -26,17 +26,25 @@ sys.path[:0] = [str(ROOT), str(HERE.parent)]
 
 from benchmarks import bench_build, bench_graphs  # noqa: E402
 
-SIZES = {
-    "tiny": {"build": [20_000, 40_000, 80_000], "compared": 20_000, "graphs": {500: 5_000, 1_000: 10_000, 2_000: 20_000}, "networkx": 200},
+SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "build": [20_000, 40_000, 80_000],
+        "compared": 20_000,
+        "history": (20_000, [1, 2]),
+        "graphs": {500: 5_000, 1_000: 10_000, 2_000: 20_000},
+        "networkx": 200,
+    },
     "small": {
         "build": [200_000, 500_000, 1_000_000],
         "compared": 500_000,
+        "history": (200_000, [1, 2, 4]),
         "graphs": {2_000: 50_000, 6_000: 150_000, 20_000: 500_000},
         "networkx": 1_000,
     },
     "full": {
         "build": [1_000_000, 5_000_000, 25_000_000, 50_000_000],
         "compared": 5_000_000,
+        "history": (5_000_000, [1, 2, 5]),
         "graphs": bench_graphs.SIZES,
         "networkx": 2_000,
     },
@@ -49,12 +57,17 @@ OTHERS = {
 """Benchmarks that are programs of their own, with their options by size; metrics takes a folder too."""
 
 
+PARTS = ["build", "history", "graphs", *OTHERS]
+
+
 def run(size: str, only: list[str], folder: Path) -> dict[str, Any]:
     """Run the chosen benchmarks; name -> figures."""
     sizes = SIZES[size]
     found: dict[str, Any] = {}
     if "build" in only:
         found["build"] = bench_build.run(folder, sizes["build"], sizes["compared"])
+    if "history" in only:
+        found["history"] = bench_build.by_history(folder, *sizes["history"])
     if "graphs" in only:
         found["graphs"] = bench_graphs.run(sizes["graphs"], sizes["networkx"])
     for name in OTHERS:
@@ -96,6 +109,14 @@ def printed(found: dict[str, Any]) -> str:
             f"  times faster than pandas and networkx: {both['times_faster_than_pandas_networkx']:.1f} "
             f"(than them without their nulls: {both['times_faster_than_without_its_nulls']:.1f})"
         )
+    if "history" in found:
+        lines += [
+            "",
+            f"a night of one organisation ({found['history']['interactions_a_year']:,} interactions a year), by its years of history:",
+        ]
+        for step, grown in found["history"]["exponents"].items():
+            cells = " ".join(f"{({**each['seconds'], **each})[step]:>9.2f}" for each in found["history"]["years"].values())
+            lines.append(f"{step:<36} {cells}  " + ", ".join(f"{value:.2f}" for value in grown))
     if "graphs" in found:
         people = list(found["graphs"]["sizes"])
         lines += [
@@ -122,7 +143,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=list(SIZES), default="small")
-    parser.add_argument("--only", nargs="+", choices=["build", "graphs", *OTHERS], default=["build", "graphs", *OTHERS])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--folder", type=Path, help="where large files go; kept, so that a second run need not make them again")
     parser.add_argument("--json", type=Path, help="where the figures go as JSON")
     options = parser.parse_args()

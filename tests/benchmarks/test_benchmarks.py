@@ -22,7 +22,13 @@ def test_growth_exponents() -> None:
 
 
 def test_a_benchmark_agrees_with_its_rivals_and_is_printed(tmp_path: Path) -> None:
-    found = {"build": bench_build.run(tmp_path, [3_000, 6_000], 1_500), "graphs": bench_graphs.run({100: 1_000, 200: 2_000}, 100)}
+    history = bench_build.by_history(tmp_path, 2_000, [2])
+    assert (history["years"][2]["days"], history["years"][2]["panels"]) == (1, 2)
+    found = {
+        "build": bench_build.run(tmp_path, [3_000, 6_000], 1_500),
+        "history": history,
+        "graphs": bench_graphs.run({100: 1_000, 200: 2_000}, 100),
+    }
     build_figures = found["build"]["sizes"][6_000]["build"]
     assert build_figures["rows"]["core.interaction"] == 6_000
     assert build_figures["peak_gigabytes"] > 0
@@ -33,6 +39,7 @@ def test_a_benchmark_agrees_with_its_rivals_and_is_printed(tmp_path: Path) -> No
     text = run.printed(found)
     assert "times faster than pandas and networkx" in text
     assert "removal_curve" in text
+    assert "by its years of history" in text
     json.dumps(found)
 
 
