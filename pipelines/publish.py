@@ -149,51 +149,59 @@ def _write(
         if is_whole:
             warehouse.run("create schema published.core")
             warehouse.run("create schema published.metrics")
-        listed: list[list[object]] = []
-        for name, spec in specs.items():
-            if is_whole or not _renew(warehouse, spec):
-                # tables that are kept from night to night lie in order of time already; sorting them again costs more than all the rest
-                order = f" order by {', '.join(spec.grain) or 'all'}" if spec.rebuild == "full" else ""
-                warehouse.run(f"create or replace table published.{name} as select * from {name}{order}")
-                _comment(
-                    warehouse, name, spec.description, {column.name: f"[{column.unit}] {column.description}" for column in spec.columns}
-                )
-            rows = warehouse.value(f"select count(*) from published.{name}")
-            listed.append(
-                [
-                    spec.schema,
-                    spec.name,
-                    spec.family,
-                    spec.description,
-                    spec.question or None,
-                    ", ".join(spec.grain),
-                    spec.is_restricted,
-                    rows,
-                    list(spec.caveats),
-                    list(spec.references),
-                ]
-            )
-        columns: list[list[object]] = [
-            [spec.schema, spec.name, column.name, position, column.unit, column.description]
-            for spec in specs.values()
-            for position, column in enumerate(spec.columns, start=1)
-        ]
-        stated = json.dumps(parameters.model_dump(mode="json") if parameters else {})
-        as_of = warehouse.value("select max(date_to) from core.observation")
-        now = warehouse.value("select now() at time zone 'UTC'")
-        _fill(warehouse, "catalog", "Every table of this file, with its meaning.", _CATALOG, listed)
-        _fill(warehouse, "catalog_column", "Every column of this file, with its unit and meaning.", _CATALOG_COLUMN, columns)
-        _fill(
-            warehouse,
-            "about",
-            "What this file is: as of when, by which version, with which settings.",
-            _ABOUT,
-            [[as_of, now, version("perdure"), stated, publication]],
-        )
+            _write_tables(warehouse, specs, parameters, publication, is_whole=True)
+        else:
+            # each commit would wait until the disk has all of what was copied
+            with warehouse.transaction():
+                _write_tables(warehouse, specs, parameters, publication, is_whole=False)
     finally:
         warehouse.run("detach published")
     if beside.with_name(beside.name + ".wal").exists():
         raise RuntimeError("the published file was closed with a write-ahead log left: copying it would miss rows")
+
+
+def _write_tables(
+    warehouse: Warehouse, specs: Mapping[str, TableSpec], parameters: Parameters | None, publication: str, *, is_whole: bool
+) -> None:
+    listed: list[list[object]] = []
+    for name, spec in specs.items():
+        if is_whole or not _renew(warehouse, spec):
+            # tables that are kept from night to night lie in order of time already; sorting them again costs more than all the rest
+            order = f" order by {', '.join(spec.grain) or 'all'}" if spec.rebuild == "full" else ""
+            warehouse.run(f"create or replace table published.{name} as select * from {name}{order}")
+            _comment(warehouse, name, spec.description, {column.name: f"[{column.unit}] {column.description}" for column in spec.columns})
+        rows = warehouse.value(f"select count(*) from published.{name}")
+        listed.append(
+            [
+                spec.schema,
+                spec.name,
+                spec.family,
+                spec.description,
+                spec.question or None,
+                ", ".join(spec.grain),
+                spec.is_restricted,
+                rows,
+                list(spec.caveats),
+                list(spec.references),
+            ]
+        )
+    columns: list[list[object]] = [
+        [spec.schema, spec.name, column.name, position, column.unit, column.description]
+        for spec in specs.values()
+        for position, column in enumerate(spec.columns, start=1)
+    ]
+    stated = json.dumps(parameters.model_dump(mode="json") if parameters else {})
+    as_of = warehouse.value("select max(date_to) from core.observation")
+    now = warehouse.value("select now() at time zone 'UTC'")
+    _fill(warehouse, "catalog", "Every table of this file, with its meaning.", _CATALOG, listed)
+    _fill(warehouse, "catalog_column", "Every column of this file, with its unit and meaning.", _CATALOG_COLUMN, columns)
+    _fill(
+        warehouse,
+        "about",
+        "What this file is: as of when, by which version, with which settings.",
+        _ABOUT,
+        [[as_of, now, version("perdure"), stated, publication]],
+    )
 
 
 def _renew(warehouse: Warehouse, spec: TableSpec) -> bool:

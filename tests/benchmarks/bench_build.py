@@ -17,6 +17,7 @@ from worlds import tables
 
 from metrics.parameters import Parameters
 from pipelines.build import build
+from pipelines.home import sync_to_disk
 from pipelines.publish import publish
 from pipelines.warehouse import Warehouse
 
@@ -75,6 +76,7 @@ def a_night(path: Path, published: Path, a_year: int) -> dict[str, Any]:
         raise RuntimeError("the night's publication was to be one by what changed")
     began = time.perf_counter()
     shutil.copyfile(published, published.with_suffix(".copy"))
+    sync_to_disk(published.with_suffix(".copy"))
     copying = time.perf_counter() - began
     published.with_suffix(".copy").unlink()
     return {
