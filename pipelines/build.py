@@ -354,9 +354,7 @@ class _Build:
         warehouse = self.warehouse
         where = "true"
         if spec.rebuild == "panel":
-            first, last = warehouse.run("select min(panel_start), max(panel_start) from touched_panel")[0]
-            # bounds first: they let whole blocks be skipped
-            where = _panels_between(first, last)
+            where = self._of_touched_panels()
             self._ensure(spec)
             # `all` may have begun on another day before, and the build before may have spoken of later days
             gone = "panel_kind = 'all' and exists (from touched_panel where panel_kind = 'all')"
@@ -371,6 +369,12 @@ class _Build:
         self._insert(spec)
         check(warehouse, spec, where)
         self._count(spec)
+
+    def _of_touched_panels(self) -> str:
+        """The SQL condition of rows of the touched panels. Bounds first: they let whole blocks be skipped."""
+        first, last = self.warehouse.run("select min(panel_start), max(panel_start) from touched_panel")[0]
+        bounds = f"panel_start between date '{first}' and date '{last}' and " if first else ""
+        return f"({bounds}(panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel))"
 
     def _is_every_pair(self) -> bool:
         return bool(self.warehouse.value("select getvariable('is_every_pair')"))
@@ -441,7 +445,7 @@ class _Build:
             source = self.catalog[read]
             where = ""
             if spec.rebuild == "panel" and {"panel_kind", "panel_start"} <= {column.name for column in source.columns} and name != "panel":
-                where = "where (panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel)"
+                where = f"where {self._of_touched_panels()}"
             types = {column.name: column.plain_type for column in source.columns}
             columns = ", ".join(f"{each}::{types[each]} as {each}" for each in spec.uses.get(name) or types)
             query = f"select {columns} from {read} {where}"
@@ -471,8 +475,3 @@ def _column_types(spec: TableSpec) -> str:
 
 def _casts(spec: TableSpec) -> str:
     return ", ".join(f"cast({column.name} as {column.type}) as {column.name}" for column in spec.columns)
-
-
-def _panels_between(first: date | None, last: date | None) -> str:
-    bounds = f"panel_start between date '{first}' and date '{last}' and " if first else ""
-    return f"({bounds}(panel_kind, panel_start) in (select (panel_kind, panel_start) from touched_panel))"

@@ -224,14 +224,19 @@ def _tables_in(node: Any, aliases: frozenset[str] = frozenset()) -> Iterator[str
             yield from _tables_in(value, aliases)
 
 
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory that only parses: opening one a table would take most of the time of loading the catalogue."""
+    return duckdb.connect()
+
+
 def tables_read_by(sql: str, path: Path) -> frozenset[str]:
     """Return the tables that one `select` statement reads, by DuckDB's own parser; names of its CTEs are left out.
 
     Raises:
         CatalogError: If the statement does not parse or is not a single select.
     """
-    with duckdb.connect() as parser:
-        parsed = json.loads(parser.execute("select json_serialize_sql($1)", [sql]).fetchall()[0][0])
+    parsed = json.loads(_parser().execute("select json_serialize_sql($1)", [sql]).fetchall()[0][0])
     if parsed.get("error"):
         raise CatalogError(f"{path}: {parsed.get('error_message', 'does not parse')}")
     if len(parsed["statements"]) != 1:

@@ -141,10 +141,10 @@ def _renewals(warehouse: Warehouse, path: Path, definition: str) -> int | None:
 def _write(
     warehouse: Warehouse, beside: Path, specs: Mapping[str, TableSpec], parameters: Parameters | None, publication: str, *, is_whole: bool
 ) -> None:
-    # 2.0 would write a format that 1.5 cannot read
-    options = " (storage_version 'v1.5.0')" if duckdb.__version__ >= "2" else ""
+    # a file that is cut short is thrown away: no log is needed to mend it; and 2.0 would write a format that 1.5 cannot read
+    options = "recovery_mode no_wal_writes" + (", storage_version 'v1.5.0'" if duckdb.__version__ >= "2" else "")
     target = str(beside).replace("'", "''")
-    warehouse.run(f"attach '{target}' as published{options}")
+    warehouse.run(f"attach '{target}' as published ({options})")
     try:
         if is_whole:
             warehouse.run("create schema published.core")
