@@ -26,12 +26,11 @@ from pipelines.checks import check
 from pipelines.declarations import Declarations
 from pipelines.engines import Engine, compute, in_waves
 from pipelines.local_time import instants_around, local_date
+from pipelines.threads import TOUCHED_THREADS_FROM, note_answered_threads, touch_by_threads
 from pipelines.touched import (
-    ANSWERED_THREAD,
     CHANGED_PAIR,
     TOUCHED_PANEL_DAY,
     TOUCHED_QUARTER,
-    TOUCHED_THREADS_FROM,
     TOUCHED_TOTAL,
     choose_pairs,
     in_chunks,
@@ -42,7 +41,6 @@ from pipelines.touched import (
     remember_added,
     remember_pairs,
     touch_by_people,
-    touch_by_threads,
     touch_every_day,
     touched_volumes,
 )
@@ -238,7 +236,7 @@ class _Build:
         self.report.touched_day_count = len(volumes)
         if volumes:
             low, high = instants_around(volumes[0][0], volumes[-1][0])
-            warehouse.run(ANSWERED_THREAD, {"low": low, "high": high})
+            note_answered_threads(warehouse, low, high)
         if self.engine is not None and volumes:
             self._choose_days([day for day, _ in volumes])
             self.computed |= compute(self.engine, warehouse, self.catalog, [spec for spec in self.day_tables if spec.partition])

@@ -23,40 +23,6 @@ where {local_date("moment")} = date
 """
 """The quarters of an hour of each touched day, so that a table asks for the local day once a quarter and not once a row."""
 
-_THREADED: Final = "medium in ('slack_channel', 'slack_dm', 'slack_group_dm', 'teams_channel')"
-ANSWERED_THREAD: Final = f"""
-create or replace temp table answered_thread as
-with reply as (
-    select source, thread_key, occurred_at::date as date
-    from raw.interaction
-    where {_THREADED} and thread_key <> interaction_key and occurred_at >= $low and occurred_at < $high
-    group by all
-),
--- by key alone: comparing the media of all messages would cost more than all the rest
-message as (
-    select source, thread_key, occurred_at from raw.interaction where thread_key in (select thread_key from reply)
-    union all
-    select source, interaction_key, occurred_at from raw.interaction where interaction_key in (select thread_key from reply)
-),
-thread as (
-    select source, thread_key, min(occurred_at) as first_at from message group by all
-)
-select r.date, min(t.first_at) as first_at
-from reply as r
-join thread as t on t.source = r.source and t.thread_key = r.thread_key
-group by r.date
-"""
-"""Of each day (UTC) between two instants, when the oldest thread began that was answered on it."""
-
-TOUCHED_THREADS_FROM: Final = """
-set variable touched_threads_from = (
-    select least(getvariable('touched_from'), min(first_at))
-    from answered_thread
-    where date >= getvariable('touched_from')::date and date <= getvariable('touched_to')::date
-)
-"""
-"""Since when a table has to look for the messages of threads that are answered on a touched day."""
-
 TOUCHED_PANEL_DAY: Final = """
 create or replace temp table touched_panel_day as
 select panel_kind, panel_start, unnest(generate_series(panel_start, panel_end - 1, interval 1 day))::date as date
@@ -104,7 +70,7 @@ def _touch_by_accounts(warehouse: Warehouse, time_zone: str) -> None:
         "where (p.organisation_key, p.kind) is distinct from (b.organisation_key, b.kind)"
     )
     if warehouse.value("select count(*) from account_change"):
-        _touch_days(
+        touch_days(
             warehouse,
             time_zone,
             "select i.occurred_at from raw.interaction as i "
@@ -134,21 +100,8 @@ def _touch_by_memberships(warehouse: Warehouse) -> None:
         )
 
 
-def touch_by_threads(warehouse: Warehouse, time_zone: str) -> None:
-    """Touch days of the other messages of a changed thread: who is answered may have changed with it."""
-    if warehouse.value("select count(*) from raw.touched_thread"):
-        _touch_days(
-            warehouse,
-            time_zone,
-            # materialized: media are compared of these messages only
-            "with message as materialized (select medium, occurred_at from raw.interaction "
-            "where thread_key in (select thread_key from raw.touched_thread)) "
-            f"select occurred_at from message where {_THREADED}",
-        )
-        warehouse.run("delete from raw.touched_thread")
-
-
-def _touch_days(warehouse: Warehouse, time_zone: str, times: str) -> None:
+def touch_days(warehouse: Warehouse, time_zone: str, times: str) -> None:
+    """Touch the local days of some instants, given as SQL of a column occurred_at."""
     warehouse.run(
         f"insert into raw.touched_day select distinct {local_date('occurred_at')} as date from ({times}) as t "
         f"where {local_date('occurred_at')} not in (select date from raw.touched_day)",
