@@ -357,7 +357,7 @@ class Warehouse:
         try:
             name = self.value("select current_database()")
             target = str(beside).replace("'", "''")
-            self.run(f"attach '{target}' as compacted")
+            self.run(f"attach '{target}' as compacted (recovery_mode no_wal_writes)")
             self.run(f'copy from database "{name}" to compacted')
             self.run("detach compacted")
         finally:

@@ -51,6 +51,7 @@ def test_a_header_fault_names_file_and_line(text: str, said: str) -> None:
         (HEAD + "-- rebuild: panel\nselect 1 as n\n", "panel_kind"),
         (HEAD + "-- rebuild: day\nselect 1 as n\n", "column date"),
         (HEAD + "-- rebuild: pair\nselect 1 as n\n", "person_a_key"),
+        (HEAD + "-- whole_time: pair\nselect 1 as n\n", "whole_time is pair"),
         (HEAD + "-- joins: as they come\nselect 1 as n\n", "as written"),
         (HEAD + "-- partition: person\nselect 1 as n\n", "partition is one of thread, pair"),
         (HEAD + "-- partition: pair\nselect 1 as n\n", "has the columns"),
