@@ -173,7 +173,8 @@ def test_retention_reaches_every_table_that_is_kept_by_day() -> None:
     by_day = [name for name, spec in load_catalog().items() if spec.rebuild == "day"]
     assert {"core.interaction", "core.contact", "core.medium_day", "core.pair_day"} <= set(by_day)
     warehouse = Warehouse(None)
-    warehouse.store(batch([event("2020-01-05", 1, 2), event(datetime.now(UTC), 3, 4)]))
+    thread = {"medium": "slack_channel", "evidence": "mentioned", "interaction_key": 7, "thread_key": 7, "reply_count": 1}
+    warehouse.store(batch([event("2020-01-05", 1, 2, **thread), event(datetime.now(UTC), 3, 4)]))
     build(warehouse, Parameters(), catalog=tables(()))
     deleted = warehouse.delete_before(400)
     for name in by_day:
