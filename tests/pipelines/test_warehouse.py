@@ -173,8 +173,9 @@ def test_retention_reaches_every_table_that_is_kept_by_day() -> None:
     by_day = [name for name, spec in load_catalog().items() if spec.rebuild == "day"]
     assert {"core.interaction", "core.contact", "core.medium_day", "core.pair_day"} <= set(by_day)
     warehouse = Warehouse(None)
-    thread = {"medium": "slack_channel", "evidence": "mentioned", "interaction_key": 7, "thread_key": 7, "reply_count": 1}
-    warehouse.store(batch([event("2020-01-05", 1, 2, **thread), event(datetime.now(UTC), 3, 4)]))
+    said = {"medium": "slack_channel", "evidence": "mentioned", "reply_count": 1}
+    old = event("2020-01-05", 1, 2, interaction_key=7, thread_key=7, **said)
+    warehouse.store(batch([old, event(datetime.now(UTC), 3, 4, interaction_key=8, thread_key=8, **said)]))
     build(warehouse, Parameters(), catalog=tables(()))
     deleted = warehouse.delete_before(400)
     for name in by_day:
