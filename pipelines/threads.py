@@ -9,13 +9,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from pipelines.changes import THREADED
 from pipelines.local_time import instants_around
 from pipelines.touched import touch_days
 from pipelines.warehouse import Warehouse
 
 _LOOK_BACK_DAYS: Final = (60, 600)
 _EVER: Final = datetime(1, 1, 1)  # noqa: DTZ001  (instants are naive UTC inside DuckDB)
-_THREADED: Final = "medium in ('slack_channel', 'slack_dm', 'slack_group_dm', 'teams_channel')"
 
 TOUCHED_THREADS_FROM: Final = """
 set variable touched_threads_from = (
@@ -40,7 +40,7 @@ def touch_by_threads(warehouse: Warehouse, time_zone: str) -> None:
         # by key alone, and materialized: comparing the media of all messages would cost more than all the rest
         "with message as materialized (select medium, occurred_at from raw.interaction "
         f"where occurred_at >= timestamp '{since}' and thread_key in (select thread_key from raw.touched_thread)) "
-        f"select occurred_at from message where {_THREADED}",
+        f"select occurred_at from message where {THREADED}",
     )
     warehouse.run("delete from raw.touched_thread")
 
@@ -49,7 +49,7 @@ def note_answered_threads(warehouse: Warehouse, low: datetime, high: datetime) -
     """Make `answered_thread`: of each day (UTC) between two instants, when the oldest thread began that was answered on it."""
     warehouse.run(
         "create or replace temp table reply as select distinct source, thread_key, occurred_at::date as date from raw.interaction "
-        f"where {_THREADED} and thread_key <> interaction_key and occurred_at >= $1 and occurred_at < $2",
+        f"where {THREADED} and thread_key <> interaction_key and occurred_at >= $1 and occurred_at < $2",
         [low, high],
     )
     since = _begun(warehouse, "select thread_key from reply", low)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from connectors.opted_out import tombstone
 from connectors.records import Batch
+from pipelines.changes import note_changes
 
 if TYPE_CHECKING:
     from pipelines.warehouse import Warehouse
@@ -207,12 +208,12 @@ class Tombstones:
             "len(list_filter(participants, lambda p: list_contains(getvariable('forgotten'), p.account_key))) > 0"
         )
         warehouse.run(
-            "create or replace temp table delta as select source, interaction_key, occurred_at, thread_key "
+            "create or replace temp table delta as select source, interaction_key, occurred_at, medium, thread_key "
             f"from raw.interaction where {named}"
         )
         count = warehouse.value("select count(*) from delta")
         if count:
-            warehouse.touch("select occurred_at as touched_at, unnest([thread_key, interaction_key]) as thread_key from delta")
+            note_changes(warehouse)
             changes = ", ".join(f"{name} = {sql}" for name, sql in WITHOUT.items())
             warehouse.run(f"update raw.interaction set {changes} where {named}")
         warehouse.run("drop table delta")

@@ -27,6 +27,7 @@ import pyarrow as pa
 from connectors.errors import UserError
 from connectors.records import NATURAL_KEYS, SCHEMAS, Batch
 from pipelines.catalog import load_catalog
+from pipelines.changes import note_changes
 from pipelines.coverage import store_coverage
 from pipelines.local_time import local_date
 from pipelines.tombstones import Tombstones
@@ -286,18 +287,14 @@ class Warehouse:
             self.run(
                 "insert into raw.interaction select * exclude (stored_at, stored_thread_key, is_stored) from delta order by occurred_at"
             )
-            # a message may open a thread whose replies were stored before it: both keys are noted
-            self.touch(
-                "select occurred_at as touched_at, unnest([thread_key, interaction_key]) as thread_key from delta "
-                "union all select stored_at, stored_thread_key from delta"
-            )
+            note_changes(self, "select stored_at, medium, stored_thread_key from delta")
         self.run("drop table landed")
         return changed
 
     def _sweep(self) -> int:
         """Mark as deleted what is stored in a window that was read whole and was not seen there."""
         self.run(
-            "create or replace temp table delta as select distinct t.source, t.interaction_key, t.occurred_at, t.thread_key "
+            "create or replace temp table delta as select distinct t.source, t.interaction_key, t.occurred_at, t.medium, t.thread_key "
             "from raw.interaction as t join incoming as s on t.source = s.source "
             "and t.occurred_at >= s.since at time zone 'UTC' and t.occurred_at < s.until at time zone 'UTC' "
             "and (s.space_key is null or t.space_key = s.space_key) "
@@ -313,7 +310,7 @@ class Warehouse:
                 "update raw.interaction as t set exclusion = 'deleted', participants = [] "
                 "where exists (select 1 from delta as s where s.source = t.source and s.interaction_key = t.interaction_key)"
             )
-            self.touch("select occurred_at as touched_at, unnest([thread_key, interaction_key]) as thread_key from delta")
+            note_changes(self)
         return deleted
 
     def delete_before(self, retention_days: int) -> dict[str, int]:
@@ -365,18 +362,6 @@ class Warehouse:
         self.connection.close()
         beside.replace(self.path)
         self.connection = _connect(self.path, self._memory_limit)
-
-    def touch(self, changes: str) -> None:
-        """Note the days and threads of changes, given as SQL of columns touched_at and thread_key, for the next build."""
-        self.run(
-            f"insert into raw.touched_day select distinct {local_date('touched_at')} as date from ({changes}) as c "
-            f"where touched_at is not null and {local_date('touched_at')} not in (select date from raw.touched_day)",
-            {"time_zone": self.time_zone},
-        )
-        self.run(
-            f"insert into raw.touched_thread select distinct thread_key from ({changes}) as c "
-            "where thread_key is not null and thread_key not in (select thread_key from raw.touched_thread)"
-        )
 
 
 class WarehouseState:

@@ -102,7 +102,8 @@ def printed(found: dict[str, Any]) -> str:
             cells = " ".join(f"{'' if value is None else format(value, '.1f'):>12}" for value in seconds)
             lines.append(f"{name:<36} {cells}  " + ", ".join(f"{value:.2f}" for value in grown))
         both = found["build"]["compared"]
-        lines += ["", f"the same {both['interactions']:,} interactions, equal results:"]
+        results = f"results that DIFFER: {both['differences']}" if both["differences"] else "equal results"
+        lines += ["", f"the same {both['interactions']:,} interactions, {results}:"]
         for name in ("perdure", "pandas_networkx", "polars_pair_day_only"):
             lines.append(f"  {name:<24} {both[name]['seconds']:>8.1f} s {both[name]['peak_gigabytes']:>6.2f} GB")
         lines.append(

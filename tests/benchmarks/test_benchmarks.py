@@ -36,6 +36,7 @@ def test_a_benchmark_agrees_with_its_rivals_and_is_printed(tmp_path: Path) -> No
     assert found["build"]["sizes"][6_000]["night"]["days"] == 1
     assert found["build"]["sizes"][6_000]["night"]["panels"] == 2
     assert set(found["build"]["exponents"]) >= {"build", "night", "core.days", "metrics.pair_panel"}
+    assert found["build"]["compared"]["differences"] == []
     text = run.printed(found)
     assert "times faster than pandas and networkx" in text
     assert "removal_curve" in text

@@ -28,6 +28,7 @@ import pyarrow as pa
 
 from connectors.records import INSTANT, PARTICIPANT, SCHEMAS, Batch
 from pipelines.declarations import Declarations
+from pipelines.touched import touch_every_day
 from pipelines.warehouse import Warehouse
 
 Array = npt.NDArray[Any]
@@ -321,8 +322,7 @@ def land(warehouse: Warehouse, world: World) -> None:
             warehouse.connection.register("landing", records)
             warehouse.run(f"insert into raw.{kind} select {columns} from landing")
             warehouse.connection.unregister("landing")
-    warehouse.touch("select occurred_at as touched_at, thread_key from raw.interaction")
-    warehouse.run("delete from raw.touched_thread")
+    touch_every_day(warehouse, warehouse.time_zone)
 
 
 def _groups(labels: Array) -> tuple[Array, Array]:
