@@ -16,6 +16,9 @@ LEAST_DRAWS = 3
 
 SAMPLE_DRAWS = 5
 SAMPLE_PEOPLE = 300
+LEAST_SAMPLE_PEOPLE = 50
+SAMPLE_CONTACTS = 400_000
+"""About how many contacts the people of a sample send: where each sends very many, a sample is of fewer people, down to the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def sampled_null(tail: Integers, head: Integers, count: Integers, each: Floats, 
     sent, received = (np.bincount(end, count, people).astype(np.int64) for end in (tail, head))
     receivers = np.cumsum(received)
     by_activity = np.lexsort((received, sent))
-    size = min(people, SAMPLE_PEOPLE)
+    size = min(people, SAMPLE_PEOPLE, max(LEAST_SAMPLE_PEOPLE, SAMPLE_CONTACTS * people // total))
     found = []
     for _ in range(SAMPLE_DRAWS):
         chosen = by_activity[((np.arange(size) + random.random()) * (people / size)).astype(np.int64)]

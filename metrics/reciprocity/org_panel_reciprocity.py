@@ -45,8 +45,8 @@
 # caveat: The null asks who with whom, given how much each sends and receives; as people keep to few partners, real networks lie far from
 #   it and z is large.
 # caveat: Contact with other organisations is included; contact among outsiders is seen only where someone internal took part.
-# caveat: Of networks of more than 0.66 million contacts, each draw looks at a sample of 300 people: r_null_sd and r_w_null_sd then
-#   hold the error of sampling, and z is understated.
+# caveat: Of networks of more than 0.66 million contacts, each draw looks at a sample of 50 to 300 people who send about 400,000
+#   contacts: r_null_sd and r_w_null_sd then hold the error of sampling, and z is understated.
 # caveat: The interval treats people as drawn from many like them, and lets pairs with a person in common depend on each other.
 # reference: Garlaschelli, Loffredo (2004), Patterns of link reciprocity in directed networks, Phys. Rev. Lett. 93, 268701.
 # reference: Squartini, Picciolo, Ruzzenenti, Garlaschelli (2013), Reciprocity of weighted networks, Scientific Reports 3, 2729.

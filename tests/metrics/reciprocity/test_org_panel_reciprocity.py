@@ -62,7 +62,8 @@ def test_null_of_uneven_weights_agrees_with_even_ones() -> None:
     assert uneven.r_w == pytest.approx(even.r_w, abs=1e-6)
 
 
-def test_null_from_samples_of_people_agrees_with_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sent, people", [(400_000, 300), (6_000, 75), (10, 50)])
+def test_null_from_samples_of_people_agrees_with_the_whole(sent: int, people: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(11)
     activity = random.lognormal(0, 1, 1500)
     ends = random.choice(1500, (2, 120_000), p=activity / activity.sum())
@@ -71,13 +72,14 @@ def test_null_from_samples_of_people_agrees_with_the_whole(monkeypatch: pytest.M
     whole = arc_null(*arcs, count, weight, 10, np.random.default_rng(1))
     assert whole.draw_count == 10
     monkeypatch.setattr(_null, "CONTACT_BUDGET", 100_000)
+    monkeypatch.setattr(_null, "SAMPLE_CONTACTS", sent)
     sampled = arc_null(*arcs, count, weight, 10, np.random.default_rng(1))
     assert sampled == sampled_null(*arcs, count, weight / count, np.random.default_rng(1))
     # within four standard errors of the mean of the samples
     for name in ("r", "r_w"):
         error = getattr(sampled, f"{name}_sd") / np.sqrt(sampled.draw_count)
         assert getattr(sampled, name) == pytest.approx(getattr(whole, name), abs=4 * error)
-        assert 0 < error < 0.05 * getattr(whole, name)
+        assert 0 < error < 0.05 * np.sqrt(300 / people) * getattr(whole, name)
 
 
 def test_null_of_a_random_network_is_what_it_has() -> None:
