@@ -54,8 +54,13 @@ def codes(values: pa.ChunkedArray) -> tuple[Integers, list[Any]]:
     return rank[indices], [found[index] for index in order]
 
 
-def row_groups(table: pa.Table, *names: str) -> Iterator[tuple[tuple[Any, ...], Integers]]:
+def row_groups(table: pa.Table, *names: str, where: Flags | None = None) -> Iterator[tuple[tuple[Any, ...], Integers]]:
     """The rows of each combination of the named columns, in the order of their values.
+
+    Args:
+        table: The table.
+        names: The columns.
+        where: Which rows are meant, one flag a row; None for all. A combination without any is passed over.
 
     Yields:
         The values, and the numbers of the rows that have them. Which rows come first within a group is not fixed.
@@ -78,7 +83,9 @@ def row_groups(table: pa.Table, *names: str) -> Iterator[tuple[tuple[Any, ...], 
         for values in reversed(levels):
             rest, position = divmod(rest, len(values))
             key.append(values[position])
-        yield tuple(reversed(key)), order[start:end]
+        rows = order[start:end] if where is None else order[start:end][where[order[start:end]]]
+        if len(rows):
+            yield tuple(reversed(key)), rows
 
 
 def in_pair_order(rows: Integers, a: Integers, b: Integers) -> Integers:

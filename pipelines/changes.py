@@ -27,12 +27,17 @@ def note_changes(warehouse: Warehouse, before: str | None = None) -> None:
     changes = "select occurred_at, medium, unnest([thread_key, interaction_key]) as thread_key from delta" + (
         f" union all {before}" if before else ""
     )
-    warehouse.run(
-        f"insert into raw.touched_day select distinct {local_date('occurred_at')} as date from ({changes}) as c "
-        f"where occurred_at is not null and {local_date('occurred_at')} not in (select date from raw.touched_day)",
-        {"time_zone": warehouse.time_zone},
-    )
+    touch_days(warehouse, warehouse.time_zone, f"select occurred_at from ({changes}) as c where occurred_at is not null")
     warehouse.run(
         f"insert into raw.touched_thread select distinct thread_key from ({changes}) as c "
         f"where thread_key is not null and {THREADED} and thread_key not in (select thread_key from raw.touched_thread)"
+    )
+
+
+def touch_days(warehouse: Warehouse, time_zone: str, times: str) -> None:
+    """Touch the local days of some instants, given as SQL of a column occurred_at."""
+    warehouse.run(
+        f"insert into raw.touched_day select distinct {local_date('occurred_at')} as date from ({times}) as t "
+        f"where {local_date('occurred_at')} not in (select date from raw.touched_day)",
+        {"time_zone": time_zone},
     )

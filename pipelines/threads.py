@@ -9,9 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from pipelines.changes import THREADED
+from pipelines.changes import THREADED, touch_days
 from pipelines.local_time import instants_around
-from pipelines.touched import touch_days
 from pipelines.warehouse import Warehouse
 
 _LOOK_BACK_DAYS: Final = (60, 600)

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final, TypeVar
 
 from pipelines.catalog import TableSpec
+from pipelines.changes import touch_days
 from pipelines.local_time import days_of_quarters, instants_around, local_date, quarter_hour
 from pipelines.warehouse import PAIRS, Warehouse
 
@@ -98,15 +99,6 @@ def _touch_by_memberships(warehouse: Warehouse) -> None:
             "left join membership_before as b on b.person_key = a.person_key and a.date >= b.valid_from and a.date < b.valid_to "
             "where n.team is distinct from b.team and a.date not in (select date from raw.touched_day)"
         )
-
-
-def touch_days(warehouse: Warehouse, time_zone: str, times: str) -> None:
-    """Touch the local days of some instants, given as SQL of a column occurred_at."""
-    warehouse.run(
-        f"insert into raw.touched_day select distinct {local_date('occurred_at')} as date from ({times}) as t "
-        f"where {local_date('occurred_at')} not in (select date from raw.touched_day)",
-        {"time_zone": time_zone},
-    )
 
 
 def touched_volumes(warehouse: Warehouse, time_zone: str) -> list[tuple[date, int]]:

@@ -16,7 +16,8 @@
 with root as (
     select source, medium, interaction_key as thread_key, reply_count, epoch_us(occurred_at) // 900_000_000 as quarter
     from raw.interaction
-    where medium in ('slack_channel', 'slack_dm', 'slack_group_dm', 'teams_channel') and reply_count > 0 and interaction_key = thread_key and exclusion is distinct from 'deleted'
+    where medium in ('slack_channel', 'slack_dm', 'slack_group_dm', 'teams_channel')
+        and reply_count > 0 and interaction_key = thread_key and exclusion is distinct from 'deleted'
         and occurred_at >= getvariable('touched_threads_from') and occurred_at < getvariable('touched_to')
 ),
 -- the local month is asked for once a quarter of an hour, not once a thread

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metrics.cross_team._mixing import main_label
-from metrics.panels import Integers, codes, flags, integers, number_people, row_groups
+from metrics.panels import Integers, codes, flags, in_pair_order, integers, number_people, row_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def tie_networks(pair_panel: pa.Table, person: pa.Table) -> Iterator[tuple[tuple
     is_inner = ~flags(table, "is_external", default=True)
     own = np.sort(integers(person.filter(person["is_internal"]), "person_key"))
     for key, rows in row_groups(table, "panel_kind", "panel_start"):
-        used = rows[np.lexsort((b[rows], a[rows]))]
+        used = in_pair_order(rows, a, b)
         ends = np.concatenate([a[used], b[used]])
         is_own = np.isin(ends, own)
         people, (who,) = number_people(ends[is_own])

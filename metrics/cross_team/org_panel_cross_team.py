@@ -78,8 +78,7 @@ def org_panel_cross_team(pair_panel: pa.Table, panel: pa.Table, touched_panel: p
         placed = crossing(a[used], b[used], team_a[used], team_b[used], parameters) if len(used) else {**_NOTHING, "reason": "no_team"}
         return {**placed, "unplaced_tie_count": len(ties) - len(used)}
 
-    groups = {key: rows[is_inner_tie[rows]] for key, rows in row_groups(pair_panel, "panel_kind", "panel_start", "medium")}
-    groups = {key: ties for key, ties in groups.items() if len(ties)}
+    groups = dict(row_groups(pair_panel, "panel_kind", "panel_start", "medium", where=is_inner_tie))
     rows: dict[tuple[Any, ...], dict[str, Any]] = dict(zip(groups, side_by_side(figures, groups.values()), strict=True))
     for (kind, start), is_observed in observed_panels(panel, touched_panel).items():
         rows.setdefault((kind, start, "any"), {**_NOTHING, "reason": "no_team" if is_observed else "not_observed"})

@@ -92,7 +92,6 @@ def org_panel_reciprocity(pair_panel: pa.Table, panel: pa.Table, touched_panel: 
     """One row for each touched panel and medium with directed contact, and always one for `any`."""
     a, b, ab, ba = (integers(pair_panel, name) for name in ("person_a_key", "person_b_key", "ab_count", "ba_count"))
     forth, back = (floats(pair_panel, name) for name in ("ab_weight", "ba_weight"))
-    turned = ab + ba > 0
 
     def known_by(used: Integers) -> tuple[tuple[int, ...], Integers]:
         used = in_pair_order(used, a, b)
@@ -102,8 +101,7 @@ def org_panel_reciprocity(pair_panel: pa.Table, panel: pa.Table, touched_panel: 
         of, used = content
         return reciprocity(a[used], b[used], ab[used], ba[used], forth[used], back[used], parameters, generator(parameters.seed, *of))
 
-    groups = {key: rows[turned[rows]] for key, rows in row_groups(pair_panel, "panel_kind", "panel_start", "medium")}
-    groups = {key: used for key, used in groups.items() if len(used)}
+    groups = dict(row_groups(pair_panel, "panel_kind", "panel_start", "medium", where=ab + ba > 0))
     # where one medium is all there is, `any` gets the same draws and so the very same figures
     wanted: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     contents: dict[tuple[Any, ...], Integers] = {}

@@ -17,11 +17,15 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
+from metrics.parameters import Parameters
 from metrics.reciprocity._null import CONTACT_BUDGET
 
-TIE_ACTIVE_DAYS = 3
-NULL_DRAWS = 40
-HALF_LIVES = {"decay_score": 60.0, "decay_short_score": 14.0, "decay_long_score": 180.0}
+PARAMETERS = Parameters()
+HALF_LIVES = {
+    "decay_score": PARAMETERS.half_life_days,
+    "decay_short_score": PARAMETERS.short_half_life_days,
+    "decay_long_score": PARAMETERS.long_half_life_days,
+}
 _SUMMED = ["ab_count", "ba_count", "ab_weight", "ba_weight", "co_count", "co_weight"]
 _PAIR = ["a", "b"]
 
@@ -105,7 +109,7 @@ def _panel(pair_day: pd.DataFrame, kind: str) -> pd.DataFrame:
     whole["active_days"] = rows.drop_duplicates([*keys, "date"]).groupby(keys).size().to_numpy()
     panel = pd.concat([by_medium, whole]).assign(kind=kind)
     is_mutual = (panel["ab_count"] > 0) & (panel["ba_count"] > 0)
-    return panel.assign(is_tie=(panel["active_days"] >= TIE_ACTIVE_DAYS) | is_mutual)
+    return panel.assign(is_tie=(panel["active_days"] >= PARAMETERS.tie_active_days) | is_mutual)
 
 
 def _contacts(sent: pd.DataFrame) -> dict[tuple[Any, ...], tuple[Any, ...]]:
@@ -131,7 +135,7 @@ def _null_reciprocity(sender: Any, recipient: Any, weight: Any) -> dict[str, flo
     They are drawn as often as perdure draws them, and once where it turns to samples of people.
     """
     drawn = []
-    for seed in range(max(min(NULL_DRAWS, CONTACT_BUDGET // len(sender)), 1)):
+    for seed in range(max(min(PARAMETERS.null_draws, CONTACT_BUDGET // len(sender)), 1)):
         shuffled = pd.DataFrame({"u": sender, "v": np.random.default_rng(seed).permutation(recipient), "weight": weight})
         shuffled = shuffled[shuffled["u"] != shuffled["v"]].groupby(["u", "v"], as_index=False)["weight"].sum()
         chance = nx.from_pandas_edgelist(shuffled, "u", "v", "weight", create_using=nx.DiGraph)
