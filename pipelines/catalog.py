@@ -24,6 +24,7 @@ import duckdb
 
 import metrics
 from connectors.records import EVIDENCE, MEDIA
+from metrics.roles import Role, RoleError, roles_in
 
 ORGANISATION_KINDS: Final = ("own", "client", "supplier", "partner", "public_body", "unknown")
 
@@ -63,7 +64,7 @@ UNIT_TYPES: Final[Mapping[str, str]] = {
 """The units a column may have, and the DuckDB type each is stored as: documentation that decides the type cannot drift."""
 
 _ONE: Final = ("description", "question", "grain", "restricted", "rebuild", "whole_time", "partition", "joins")
-_MANY: Final = ("column", "unique", "not_null", "assert", "caveat", "reference", "uses")
+_MANY: Final = ("role", "column", "unique", "not_null", "assert", "caveat", "reference", "uses")
 _REBUILDS: Final = ("full", "panel", "pair", "day")
 PARTITIONS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "thread": (("source", "thread_key", "interaction_key"), ("interaction_key", "from_key", "to_key")),
@@ -122,6 +123,7 @@ class TableSpec:
     columns: tuple[Column, ...]
     question: str = ""
     grain: tuple[str, ...] = ()
+    roles: Mapping[str, Role] = field(default_factory=dict)
     unique: tuple[tuple[str, ...], ...] = ()
     not_null: tuple[str, ...] = ()
     asserts: tuple[str, ...] = ()
@@ -200,6 +202,19 @@ def _column(value: str, path: Path) -> Column:
         near = get_close_matches(parts[1], UNIT_TYPES, n=1)
         raise CatalogError(f"{path}: unknown unit {parts[1]!r} of {parts[0]}" + (f"; did you mean {near[0]!r}?" if near else ""))
     return Column(*parts)
+
+
+def _roles(header: Mapping[str, list[str]], columns: Sequence[str], path: Path) -> dict[str, Role]:
+    """What each column is to disclosure control; a metric that may leave states it, a core table leaves only if it does."""
+    grain = _names(header.get("grain", [""])[0])
+    may_leave = path.parent.name != "core" and header.get("restricted", ["no"])[0] == "no"
+    try:
+        found = roles_in(header.get("role", []), columns, grain)
+    except RoleError as error:
+        raise CatalogError(f"{path}: {error}") from None
+    if may_leave and (missing := [name for name in columns if name not in grain and name not in found]):
+        raise CatalogError(f"{path}: no role for {', '.join(missing)}; state it, or mark the table `restricted: yes`")
+    return found
 
 
 def _used(value: str, path: Path) -> tuple[str, tuple[str, ...]]:
@@ -291,6 +306,7 @@ def read_spec(path: Path) -> TableSpec:
         columns=columns,
         question=header.get("question", [""])[0],
         grain=_names(header.get("grain", [""])[0]),
+        roles=_roles(header, names, path),
         unique=tuple(_names(value) for value in header.get("unique", [])),
         not_null=tuple(name for value in header.get("not_null", []) for name in _names(value)),
         asserts=tuple(header.get("assert", [])),

@@ -91,7 +91,7 @@ def report_stage(home: Home, settings: Settings, *, language: str = "en", output
     if not home.published.exists():
         raise UserError("report: nothing is published yet; run `perdure build` and `perdure publish` first")
     page = (output or home.path / f"report.{language}.html").with_suffix(".html")
-    text = report.render(home.published, language=language, policy=settings.disclosure(), previous=exports.last_export(home.exports))
+    text = report.render(home.published, language=language, policy=settings.disclosure())
     page.write_text(text, encoding="utf-8")
     if as_pdf:
         report.pdf(page, page.with_suffix(".pdf"))

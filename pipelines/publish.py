@@ -54,6 +54,7 @@ _CATALOG_COLUMN: Final = (
     ("column_name", "varchar", "The column's name."),
     ("position", "bigint", "Its place in the table, from 1."),
     ("unit", "varchar", "Its unit, which decides its type."),
+    ("role", "varchar", "What it is to disclosure control; empty for a dimension and in tables that never leave."),
     ("description", "varchar", "What it says."),
 )
 _ABOUT: Final = (
@@ -186,7 +187,7 @@ def _write_tables(
             ]
         )
     columns: list[list[object]] = [
-        [spec.schema, spec.name, column.name, position, column.unit, column.description]
+        [spec.schema, spec.name, column.name, position, column.unit, str(spec.roles.get(column.name, "")) or None, column.description]
         for spec in specs.values()
         for position, column in enumerate(spec.columns, start=1)
     ]

@@ -1,11 +1,23 @@
 -- description: How each relationship that leadership declared important is doing on the last day built, with the evidence for the verdict.
 -- question: Are the relationships that we said matter on track?
 -- grain: relationship_key
+-- role: people of party_a | contact_a_person_count
+-- role: people of party_b | contact_b_person_count
+-- role: people among person_count | side_a_number, side_b_number
+-- role: people | person_count
+-- role: pairs | met_count, previous_met_count, contact_pair_count
+-- role: pairs among contact_pair_count | mutual_tie_count
+-- role: words | standing
+-- role: inside | status, reason, top_a_ratio, top_b_ratio
+-- role: calendar | as_of_date, last_contact_date, last_mutual_contact_date
+-- role: design | name, party_a, party_b, window_days, contact_within_days, observed_days, required_count
 -- column: relationship_key | text | Short name in the charter.
 -- column: name | text | What it is called in the charter.
 -- column: party_a | text | The first party.
 -- column: party_b | text | The second party.
 -- column: status | text | on_track, thinning, hanging_on_one, lost or not_observed, by the rules in the caveats.
+-- column: standing | text | The same as far as it may leave: on_track, hanging_on_one, not_observed, or off_track for thinning and lost together,
+--   since telling those two apart would tell a number of ties under five.
 -- column: reason | text | Why: met, below_minimum, falling, one_person, no_tie; for not_observed: gap, no_people (a party has nobody) or no_newcomers.
 -- column: as_of_date | date | The day it speaks of.
 -- column: window_days | days | The days looked at: the greater of contact_within_days and `silence_days`; as many before them are the previous window.
@@ -18,6 +30,9 @@
 --   last contact is no longer ago than contact_within_days.
 -- column: contact_pair_count | count | Pairs of people between the parties with any contact in the window.
 -- column: person_count | count | People of both parties: members of the teams, persons of the organisation, newcomers.
+-- column: contact_a_person_count | count | People of the first party in contact with the second in the window; a relationship within one team counts
+--   everybody in it here and on the other side.
+-- column: contact_b_person_count | count | People of the second party in contact with the first.
 -- column: side_a_number | count | People of the first party in those mutual ties.
 -- column: side_b_number | count | People of the second party in them.
 -- column: top_a_ratio | ratio | Share of the contact days between the parties in which the busiest person of the first party has a part.
@@ -26,7 +41,7 @@
 -- column: last_mutual_contact_date | date | Last day of contact of a pair that is, or was in the previous window, a mutual tie.
 -- unique: relationship_key
 -- not_null: relationship_key, name, status, reason, as_of_date, window_days, contact_within_days, observed_days, required_count, met_count, mutual_tie_count
--- not_null: contact_pair_count, person_count, side_a_number, side_b_number
+-- not_null: contact_pair_count, person_count, contact_a_person_count, contact_b_person_count, side_a_number, side_b_number, standing
 -- assert: status in ('on_track', 'thinning', 'hanging_on_one', 'lost', 'not_observed')
 -- assert: top_a_ratio between 0 and 1 and top_b_ratio between 0 and 1
 -- assert: status <> 'on_track' or met_count >= required_count
@@ -163,6 +178,20 @@ counted as (
     from pair
     group by relationship_key
 ),
+-- who is in contact on each side; within one team everybody is on both
+reached as (
+    select
+        b.relationship_key,
+        count(distinct e.person_key) filter (where e.side = 'a' or b.is_within) as contact_a_person_count,
+        count(distinct e.person_key) filter (where e.side = 'b' or b.is_within) as contact_b_person_count
+    from (select relationship_key, party_a = party_b and party_a_kind = party_b_kind as is_within from bound) as b
+    join (
+        select relationship_key, 'a' as side, p_key as person_key from pair where not is_previous
+        union all
+        select relationship_key, 'b', q_key from pair where not is_previous
+    ) as e on e.relationship_key = b.relationship_key
+    group by b.relationship_key
+),
 carried as (
     select relationship_key, side, max(contact_days) / sum(contact_days) as top_ratio
     from (
@@ -195,6 +224,8 @@ joined as (
         case when not b.has_newcomers and s.previous_observed_days >= 0.75 * b.within_length then coalesce(c.previous_tie_count, 0) end as previous_met_count,
         coalesce(c.mutual_tie_count, 0) as mutual_tie_count,
         coalesce(c.contact_pair_count, 0) as contact_pair_count,
+        coalesce(w.contact_a_person_count, 0) as contact_a_person_count,
+        coalesce(w.contact_b_person_count, 0) as contact_b_person_count,
         coalesce(c.side_a_number, 0) as side_a_number,
         coalesce(c.side_b_number, 0) as side_b_number,
         ta.top_ratio as top_a_ratio,
@@ -205,6 +236,7 @@ joined as (
     join peopled as f on f.relationship_key = b.relationship_key
     left join seen as s on s.relationship_key = b.relationship_key
     left join counted as c on c.relationship_key = b.relationship_key
+    left join reached as w on w.relationship_key = b.relationship_key
     left join carried as ta on ta.relationship_key = b.relationship_key and ta.side = 'a'
     left join carried as tb on tb.relationship_key = b.relationship_key and tb.side = 'b'
     left join served as v on v.relationship_key = b.relationship_key
@@ -241,7 +273,13 @@ select
         when 'no_tie' then 'lost'
         else 'not_observed'
     end as status,
+    case
+        when reason = 'met' then 'on_track'
+        when reason = 'one_person' then 'hanging_on_one'
+        when reason in ('below_minimum', 'falling', 'no_tie') then 'off_track'
+        else 'not_observed'
+    end as standing,
     reason, as_of_date, window_length as window_days, contact_within_days, observed_days, required_count, met_count, previous_met_count,
-    mutual_tie_count, contact_pair_count, person_count, side_a_number, side_b_number, top_a_ratio, top_b_ratio, last_contact_date,
+    mutual_tie_count, contact_pair_count, person_count, contact_a_person_count, contact_b_person_count, side_a_number, side_b_number, top_a_ratio, top_b_ratio, last_contact_date,
     last_mutual_contact_date
 from told

@@ -2,6 +2,12 @@
 --   both) against embedded pairs, and pairs across teams and organisations against those within.
 -- question: Do the relationships that connect otherwise separate parts of the organisation fade faster than others?
 -- grain: cut_kind, cut_date, basis, grouping, level
+-- role: people | person_count
+-- role: pairs | pair_count
+-- role: pairs among pair_count | kept_count
+-- role: share over pair_count | kept_ratio
+-- role: interval of kept_ratio | lower_ratio, upper_ratio
+-- role: words | reason
 -- column: cut_kind | text | month (one first day of a month) or all (the latest twelve of them taken together).
 -- column: cut_date | date | The day on which the past ends and the future begins; for all the first of them, empty if there is none.
 -- column: basis | text | contact (every pair in contact in the past `bridge_lookback_days`) or tie (those with enough or mutual contact

@@ -2,6 +2,16 @@
 --   teams or organisations.
 -- question: Are relationships being formed faster than they fade, and where?
 -- grain: panel_kind, panel_start, medium, slice
+-- role: people | person_count
+-- role: calendar | is_comparable, history_count
+-- role: pairs | tie_count
+-- role: lag of tie_count | previous_tie_count
+-- role: pairs among tie_count | persisted_count, formed_count, reactivated_count
+-- role: pairs | decayed_count
+-- role: pairs among decayed_count | thinned_count
+-- role: share over previous_tie_count | persistence_ratio
+-- role: interval of persistence_ratio | lower_ratio, upper_ratio
+-- role: words | reason
 -- column: panel_kind | text | week or month.
 -- column: panel_start | date | First day of the period.
 -- column: medium | text | The medium; any for all together.

@@ -1,5 +1,6 @@
 -- description: Relationships that leadership declared important (the charter), from the charter file.
 -- grain: relationship_key
+-- role: design | name, party_a, party_a_kind, party_b, party_b_kind, minimum_tie_count, contact_within_days
 -- column: relationship_key | text | Short name in the charter.
 -- column: name | text | What it is called in the charter.
 -- column: party_a | text | The first party: a team, an organisation's short name, or `newcomers`.

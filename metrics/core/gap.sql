@@ -2,6 +2,8 @@
 --   connector, or found because a medium that was busy before and after fell wholly silent for longer than it ever ordinarily does.
 -- question: When were we not looking?
 -- grain: source, medium, date_from
+-- role: calendar with metrics.medium_effort | date_to, day_count, kind
+-- role: inside | expected_count
 -- column: source | text | The source.
 -- column: medium | text | The medium.
 -- column: date_from | date | First day of the gap.

@@ -1,6 +1,7 @@
 -- description: The stretches of days that were observed without a gap, for each medium and for all media together. Decay is measured
 --   inside a stretch only: a tie that falls silent because nobody looked has not ended.
 -- grain: medium, date_from
+-- role: calendar with metrics.medium_effort | date_to, day_count
 -- column: medium | text | The medium; `any` for all media together, which are unobserved while media that ordinarily carry a quarter of all
 --   interactions are in a gap.
 -- column: date_from | date | First day of the stretch.

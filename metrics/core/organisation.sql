@@ -1,5 +1,6 @@
 -- description: The organisations that settings name, the own one, and one row for all that nobody named.
 -- grain: organisation_key
+-- role: design | name, kind
 -- column: organisation_key | text | Short name of the organisation in settings; `own` and `unknown` always exist.
 -- column: name | text | The organisation's name as settings give it.
 -- column: kind | text | own, client, supplier, partner, public_body or unknown.

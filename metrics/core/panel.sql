@@ -1,5 +1,6 @@
 -- description: The periods into which ties are counted: calendar months or ISO weeks as settings say, and the whole observed time (`all`).
 -- grain: panel_kind, panel_start
+-- role: calendar | panel_end, day_count, observed_day_count, is_complete
 -- column: panel_kind | text | week, month or all.
 -- column: panel_start | date | First day.
 -- column: panel_end | date | First day after it.

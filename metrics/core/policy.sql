@@ -1,5 +1,6 @@
 -- description: Changes of policy that settings declare, so that their effects can be estimated.
 -- grain: policy_key
+-- role: design | name, starts_on, teams, description
 -- column: policy_key | text | Short name in settings.
 -- column: name | text | What changed, in the organisation's words.
 -- column: starts_on | date | The first day on which it held.

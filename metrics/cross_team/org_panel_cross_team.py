@@ -2,6 +2,15 @@
 #   team sizes alone would give.
 # question: Do relationships cross teams, or stay within them?
 # grain: panel_kind, panel_start, medium
+# role: people | person_count
+# role: design | team_count
+# role: pairs | tie_count, unplaced_tie_count
+# role: pairs among tie_count | cross_team_tie_count
+# role: share over tie_count | cross_team_share
+# role: estimate over tie_count | ei, cross_team_share_null, ei_null, ei_null_sd, ei_z, ei_beyond_null, ei_degree_null
+# role: interval of cross_team_share | cross_team_share_low, cross_team_share_high
+# role: interval of ei | ei_low, ei_high
+# role: words | reason
 # column: panel_kind | text | week, month or all.
 # column: panel_start | date | First day of the period.
 # column: medium | text | The medium; `any` for all together. Media without a tie between two people of the own organisation have no row.

@@ -2,6 +2,16 @@
 #   how clustered it is and whether it hangs together, beside random networks in which everyone has as many ties.
 # question: Does the organisation hang together, and do people group as the organisation chart says?
 # grain: panel_kind, panel_start
+# role: people | person_count
+# role: people among person_count | placed_person_count, largest_component_person_count
+# role: pairs | tie_count, component_count
+# role: volume | triangle_count
+# role: design | team_count, community_count, null_draw_count
+# role: estimate over tie_count | modularity, modularity_null, modularity_null_sd, modularity_z, assortativity, community_modularity,
+#   community_modularity_null, community_modularity_null_sd, community_modularity_z, community_team_agreement, transitivity,
+#   transitivity_null, transitivity_null_sd, transitivity_z, clustering, degree_assortativity
+# role: share over person_count | largest_component_share
+# role: words | reason
 # column: panel_kind | text | week, month or all.
 # column: panel_start | date | First day of the period.
 # column: person_count | count | People of the own organisation with a tie to another.

@@ -2,6 +2,21 @@
 --   how mutual they are, and how many of the last period's ties were kept.
 -- question: Which teams work together more than their sizes explain, and which hardly at all?
 -- grain: panel_kind, panel_start, team_a, team_b
+-- role: people | person_count
+-- role: people of team_a | team_a_person_count
+-- role: people of team_b | team_b_person_count
+-- role: design | is_within
+-- role: pairs | tie_count
+-- role: volume | possible_tie_count, expected_tie_count_dyad, expected_tie_count_degree
+-- role: estimate over tie_count | density, density_ratio, degree_ratio
+-- role: interval of density_ratio | density_ratio_low, density_ratio_high
+-- role: pairs among tie_count | directed_tie_count, kept_tie_count
+-- role: pairs among directed_tie_count | mutual_tie_count
+-- role: share over directed_tie_count | mutual_share
+-- role: lag of tie_count | previous_tie_count
+-- role: share over previous_tie_count | decay
+-- role: interval of decay | decay_low, decay_high
+-- role: words | decay_reason
 -- column: panel_kind | text | week, month or all.
 -- column: panel_start | date | First day of the period.
 -- column: team_a | text | The team that comes first by name.

@@ -10,9 +10,10 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from metrics.disclosure._cells import AT_LEAST, AT_MOST, SUM, Cells, Flags, Indices, Numbers
+from metrics.disclosure._web import AT_LEAST, AT_MOST, SUM, Cells, Flags, Indices, Numbers
 
-_DRAWS = 6
+_IDLE_DRAWS = 4
+"""After so many random programs that clear next to nothing, what is left is asked for one by one."""
 _SEED = 20260101
 
 
@@ -131,15 +132,7 @@ def _split(
     return matrix, known_sums
 
 
-def bounds_of(cells: Cells, hidden: Flags, slack: float = 0.0) -> tuple[Numbers, Numbers]:
-    """What is known of each cell by itself: shown ones up to rounding, hidden ones at least 1, since 0 is not hidden."""
-    ceiling = 2 * float(cells.values.max(initial=0)) + 1000
-    low = np.where(hidden, np.minimum(1.0, cells.values), np.maximum(cells.values - slack, 0.0))
-    high = np.where(hidden, ceiling, cells.values + slack)
-    return low, high
-
-
-def cleared(cells: Cells, low: Numbers, high: Numbers, protection: float) -> Flags:
+def cleared(cells: Cells, low: Numbers, high: Numbers, protection: Numbers) -> Flags:
     """Which unknown cells are wide enough by arithmetic: those in no line, and those of lines that share no unknown cell with another.
 
     In such a line each cell can go as far as the bounds of the others let it: with parts from L to H each and a total from T to U,
@@ -179,8 +172,8 @@ def cleared(cells: Cells, low: Numbers, high: Numbers, protection: float) -> Fla
     part_width = top - np.maximum(low[child], bottom)
     total_low = np.select([kind == AT_MOST], [least], np.maximum(low[total], floor))
     total_width = np.where(kind == AT_LEAST, high[total], np.minimum(high[total], ceiling)) - total_low
-    is_narrow = by_line(is_open[child] & (part_width < protection)) > 0
-    is_wide = is_single & ~is_narrow & (~is_open[total] | (total_width >= protection))
+    is_narrow = by_line(is_open[child] & (part_width < protection[child])) > 0
+    is_wide = is_single & ~is_narrow & (~is_open[total] | (total_width >= protection[total]))
 
     clear: Flags = is_open & (degree == 0) & (high - low >= protection)
     clear[child[is_wide[line] & is_open[child]]] = True
@@ -188,36 +181,51 @@ def cleared(cells: Cells, low: Numbers, high: Numbers, protection: float) -> Fla
     return clear
 
 
-def too_narrow(cells: Cells, hidden: Flags, protection: float) -> Indices:
-    """Return the hidden cells that everything shown pins to an interval narrower than `protection`.
+def too_narrow(cells: Cells, low: Numbers, high: Numbers, protection: Numbers) -> Indices:
+    """Return the cells that everything shown pins to an interval narrower than their protection.
 
-    What stands in one line only is bounded by arithmetic, and that is nearly all of a large organisation; the rest is for the solver. A
-    few programs with random objectives clear most cells at once, for any two feasible points that lie far enough apart
-    clear a cell; only what is left is minimised and maximised by itself.
+    What is further than two lines from a cell that needs protection is taken as known exactly, so an attacker is credited with more than
+    they have. Of the rest, what stands in one line only is bounded by arithmetic; what is left is for the solver. A few
+    programs with random objectives clear most cells at once, for any two feasible points that lie far enough apart clear a
+    cell; only what is left is minimised and maximised by itself.
+
+    Args:
+        cells: The web of cells.
+        low: The least that each cell can be by itself, for whoever sees what is shown.
+        high: The most.
+        protection: How wide each cell's interval must be; 0 for cells that anybody may know.
     """
-    if not hidden.any():
-        return np.array([], np.int64)
-    low, high = bounds_of(cells, hidden)
+    wanted = protection > 0
+    near = _near(cells, _near(cells, wanted))
+    low, high = np.where(near, low, cells.values), np.where(near, high, cells.values)
     clear = cleared(cells, low, high, protection)
     program = _program(cells, np.where(clear, cells.values, low), np.where(clear, cells.values, high))
+    narrow = np.flatnonzero(wanted & ~clear & (high - low < protection))
     if not len(program.cells):
-        return np.array([], np.int64)
-    truth = cells.values[program.cells]
+        return narrow
+    component = program.components()
+    needed = np.unique(component[wanted[program.cells]])
+    kept = np.flatnonzero(np.isin(component, needed))
+    program, component = program.within(kept), component[kept]
+    truth, wide = cells.values[program.cells], protection[program.cells]
     least, most = truth.copy(), truth.copy()
     random = np.random.default_rng(_SEED)
-    objectives: list[Numbers] = [np.ones(len(truth)), -np.ones(len(truth))]
-    objectives += [random.choice([-1.0, 1.0], len(truth)) for _ in range(_DRAWS)]
-    for objective in objectives:
-        _widen(least, most, program.extreme(objective))
-        if np.all(most - least >= protection):
-            return np.array([], np.int64)
-    component = program.components()
-    found = []
-    for number in np.unique(component[most - least < protection]):
+    _widen(least, most, program.extreme(np.ones(len(truth))))
+    _widen(least, most, program.extreme(-np.ones(len(truth))))
+    idle = 0
+    while idle < _IDLE_DRAWS:
+        pending = most - least < wide - 1e-6
+        if not pending.any():
+            return narrow
+        # only what is not cleared yet pulls: each draw sends about half of it up and half of it down
+        _widen(least, most, program.extreme(np.where(pending, random.choice([-1.0, 1.0], len(truth)), 0.0)))
+        idle = idle + 1 if (most - least < wide - 1e-6).sum() > 0.9 * pending.sum() else 0
+    found = [narrow]
+    for number in np.unique(component[most - least < wide - 1e-6]):
         positions = np.flatnonzero(component == number)
         inner = program.within(positions)
         for at, position in enumerate(positions):
-            if most[position] - least[position] >= protection:
+            if most[position] - least[position] >= wide[position] - 1e-6:
                 continue
             for sign in (1.0, -1.0):
                 objective = np.zeros(len(positions))
@@ -225,9 +233,20 @@ def too_narrow(cells: Cells, hidden: Flags, protection: float) -> Indices:
                 point = inner.extreme(objective)
                 least[positions] = np.minimum(least[positions], point)
                 most[positions] = np.maximum(most[positions], point)
-            if most[position] - least[position] < protection - 1e-6:
-                found.append(program.cells[position])
-    return np.array(found, np.int64)
+            if most[position] - least[position] < wide[position] - 1e-6:
+                found.append(program.cells[position : position + 1])
+    return np.unique(np.concatenate(found))
+
+
+def _near(cells: Cells, marked: Flags) -> Flags:
+    """Cells of the lines in which a marked one stands, and the marked ones."""
+    lines = np.zeros(int(cells.line.max(initial=-1)) + 1, np.bool_)
+    lines[cells.line[marked[cells.child] | marked[cells.parent]]] = True
+    found = marked.copy()
+    at = lines[cells.line]
+    found[cells.child[at]] = True
+    found[cells.parent[at]] = True
+    return found
 
 
 def _widen(least: Numbers, most: Numbers, point: Numbers) -> None:
@@ -235,27 +254,19 @@ def _widen(least: Numbers, most: Numbers, point: Numbers) -> None:
     np.maximum(most, point, out=most)
 
 
-def feasible_intervals(cells: Cells, hidden: Flags, wanted: Iterable[int] | None = None, *, slack: float = 0.0) -> dict[int, Interval]:
-    """Return what an attacker can say of each hidden cell.
-
-    Args:
-        cells: The web of cells with their true values.
-        hidden: Which cells are not shown.
-        wanted: Of which hidden cells to say it; all by default.
-        slack: By how much shown figures may differ from the true ones, for rounding; 0 takes them as exact.
+def feasible_intervals(cells: Cells, low: Numbers, high: Numbers, wanted: Iterable[int]) -> dict[int, Interval]:
+    """Return what an attacker can say of each wanted cell, each asked for by itself.
 
     Raises:
         ArithmeticError: If what is shown contradicts itself.
     """
-    program = _program(cells, *bounds_of(cells, hidden, slack))
+    program = _program(cells, low, high)
     component = program.components()
     place = {int(cell): position for position, cell in enumerate(program.cells)}
     answers = {}
-    for cell in np.flatnonzero(hidden) if wanted is None else wanted:
+    for cell in wanted:
         positions = np.flatnonzero(component == component[place[int(cell)]])
         inner = program.within(positions)
         objective = (positions == place[int(cell)]).astype(float)
-        low = float(inner.extreme(objective) @ objective)
-        high = float(inner.extreme(-objective) @ objective)
-        answers[int(cell)] = Interval(low, high)
+        answers[int(cell)] = Interval(float(inner.extreme(objective) @ objective), float(inner.extreme(-objective) @ objective))
     return answers

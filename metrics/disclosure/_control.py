@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,10 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrics.disclosure._cells import Cells, Flags, cells_of, is_dated, previous_rows, row_keys
-from metrics.disclosure._policy import DisclosurePolicy, Documented, Roles, is_about_people, roles_of
+from metrics.disclosure._policy import DisclosureError, DisclosurePolicy, Documented, TableRoles, roles_of
+from metrics.disclosure._precision import estimate, few, outward, preferred, rounded, share, significant, step_of
+from metrics.disclosure._protect import Protection, protect
+from metrics.disclosure._relations import undeclared
 from metrics.disclosure._repeated import repeated
-from metrics.disclosure._suppress import Suppression, suppress
+from metrics.disclosure._told import row_before
+from metrics.disclosure._web import Cells, Flags, Numbers, cells_of
+from metrics.roles import ESTIMATE, INSIDE, INTERVAL, LAG, PEOPLE, SHARE, VOLUME, WORDS, Role
 
 WITHHELD: Final = "withheld"
 """The column that `control` adds: empty, or why the row's figures are withheld."""
@@ -22,7 +26,10 @@ WHOLE: Final = "small_group"
 """In that column: all figures of the row are withheld."""
 
 PART: Final = "part"
-"""In that column: some figures of the row are withheld, because another table withholds them; the others stand."""
+"""In that column: some figures of the row are not told, as they are about few or would give few away; the others stand."""
+
+_PROPORTIONAL: Final = frozenset({"ratio", "index", "percent"})
+"""Units of estimates that are told in steps; the others keep significant digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,161 +39,223 @@ class Controlled:
     Attributes:
         tables: Full name -> table, with the column `withheld` after the documented ones.
         refused: Full name -> why it was left out.
-        row_counts: Full name -> (rows, rows withheld because small, rows withheld to shield others).
-        already_shown_count: Cells that should be withheld but cannot be protected, since an earlier export showed them or their neighbours.
-        audit: The web of cells and what is withheld of it, for an attacker to try.
+        row_counts: Full name -> (rows, rows withheld, figures of other rows that are not told).
+        audit: The web of cells and what is told of it, for an attacker to try.
     """
 
     tables: dict[str, pa.Table]
     refused: dict[str, str]
     row_counts: dict[str, tuple[int, int, int]]
-    already_shown_count: int
-    audit: tuple[Cells, Suppression] = field(repr=False)
+    audit: tuple[Cells, Protection] = field(repr=False)
 
 
-def control(
-    tables: Mapping[str, pa.Table],
-    specs: Mapping[str, Documented],
-    policy: DisclosurePolicy | None = None,
-    previous: Mapping[str, pa.Table] | None = None,
-) -> Controlled:
-    """Withhold, round and refuse, over all tables that leave together.
+def control(tables: Mapping[str, pa.Table], specs: Mapping[str, Documented], policy: DisclosurePolicy | None = None) -> Controlled:
+    """Withhold, coarsen and refuse, over all tables that leave together.
 
     Args:
         tables: Full name -> table, documented columns in order.
         specs: Full name -> documentation, as the catalogue has it.
         policy: How strict; the defaults are the least strict.
-        previous: The last export's tables, as they left: an attacker has them too.
 
     Returns:
         The tables that may leave, in the order given.
 
     Raises:
-        DisclosureError: If a table is restricted or identifies persons. Nothing leaves then.
+        DisclosureError: If a table is restricted, identifies persons or states no roles, or if volumes add up that are not said to.
+            Nothing leaves then.
     """
     policy = policy or DisclosurePolicy()
-    earlier = previous or {}
     roles = {name: roles_of(specs[name]) for name in tables}
-    refused = {name: "no_people_count" for name, role in roles.items() if is_about_people(specs[name]) and not role.guards}
-    guarded = [name for name in tables if roles[name].guards]
-    cells = cells_of([(tables[name], roles[name]) for name in guarded])
-    is_small = _small_rows(guarded, tables, roles, policy)
-    sticky, shown = _earlier_rows(guarded, tables, specs, roles, earlier, policy)
-    primary = np.zeros(len(cells.keys), np.bool_)
-    fixed = np.zeros(len(cells.keys), np.bool_)
-    rows_of = {}
-    for number, name in enumerate(guarded):
-        row, cell = cells.row_cell[cells.row_cell[:, 0] == number][:, 1:].T
-        primary[cell] |= (cells.values[cell] > 0) & (cells.values[cell] < _least(roles[name], policy))
-        fixed[cell[shown[name][row]]] = True
-        rows_of[name] = (row, cell)
-    gone_rows = np.concatenate([np.zeros(0, np.bool_), *(is_small[name] | sticky[name] for name in guarded)])
-    done = suppress(cells, primary, gone_rows, fixed & ~primary, policy.protection)
+    refused = {name: "no_people_count" for name, role in roles.items() if _needs_guard(role) and not role.guards}
+    names = [name for name in tables if name not in refused]
+    if found := undeclared({name: tables[name] for name in names}, roles):
+        raise DisclosureError(
+            f"{'; '.join(found)}: the total is exactly the sum of its parts in the data, and the table's header does not say so. "
+            "Add `over` to the role in its header, so that the parts are protected"
+        )
+    small = {name: _small_rows(tables[name], roles[name], policy) for name in names}
+    tables = {**tables, **{name: _beside(tables[name], roles[name], tables, roles, small) for name in names}}
+    small |= {
+        name: np.zeros(tables[name].num_rows, np.bool_) for name in names if any(role.beside for role in roles[name].columns.values())
+    }
+    cells = cells_of([(tables[name], roles[name]) for name in names])
+    table, row, _, cell = cells.shown_by.T
+    withheld = np.zeros(len(cells.keys), np.bool_)
+    for number, name in enumerate(names):
+        at = table == number
+        withheld[cell[at][small[name][row[at]]]] = True
+    # nothing (0) of a withheld row is withheld with it elsewhere too: that there is none is a figure
+    done = protect(cells, withheld, policy)
+    blank = repeated({name: tables[name] for name in names}, roles, small)
+    out, counts = {}, {}
+    for number, name in enumerate(names):
+        shaped = _Shaped(tables[name], roles[name], policy)
+        shaped.count(cells, done, number)
+        out[name], counts[name] = shaped.released(small[name], blank.get(name, {}))
+    return Controlled(out, refused, counts, (cells, done))
 
-    gone_of, row_counts = {}, {}
-    for name in (name for name in tables if name not in refused):
-        table = tables[name]
-        gone = np.zeros(table.num_rows, np.bool_)
-        if name in guarded:
-            row, cell = rows_of[name]
-            gone[row[done.hidden[cell]]] = True
-            gone |= is_small[name] | sticky[name]
-            row_counts[name] = (table.num_rows, int(is_small[name].sum()), int((gone & ~is_small[name]).sum()))
+
+def _needs_guard(roles: TableRoles) -> bool:
+    """Whether a table says anything of people that no other table guards: all do but those of dates and of what was set."""
+    if any(role.beside for role in roles.columns.values()):
+        return False
+    return any(role.is_counted or role.kind in (SHARE, ESTIMATE, WORDS) for role in roles.columns.values())
+
+
+def _small_rows(table: pa.Table, roles: TableRoles, policy: DisclosurePolicy) -> Flags:
+    """Rows that are about too few people on any side, nobody included, and rows of which nobody can say about how many they are."""
+    small = np.zeros(table.num_rows, np.bool_)
+    for column in roles.guards:
+        least = policy.minimum_group_size if roles.columns[column].kind == PEOPLE else policy.minimum_pair_count
+        values = _numbers(table[column])
+        small |= ~(values >= least)
+    return small
+
+
+def _beside(
+    table: pa.Table, roles: TableRoles, tables: Mapping[str, pa.Table], others: Mapping[str, TableRoles], small: Mapping[str, Flags]
+) -> pa.Table:
+    """Only the rows of a table that another table lets leave: those whose dimensions it tells of, over the whole time."""
+    for name in {role.beside for role in roles.columns.values() if role.beside}:
+        if name not in small:
+            return table.slice(0, 0)
+        common = [column for column in roles.dimensions if column in others[name].dimensions]
+        told = tables[name].filter(pa.array(~small[name]))
+        if "panel_kind" in told.column_names:
+            told = told.filter(pc.equal(told["panel_kind"], "all"))
+        known = set(zip(*(told[column].to_pylist() for column in common), strict=True))
+        rows = zip(*(table[column].to_pylist() for column in common), strict=True)
+        table = table.filter(pa.array([row in known for row in rows], pa.bool_()))
+    return table
+
+
+def _numbers(values: pa.ChunkedArray) -> Numbers:
+    return np.array(pc.cast(values, pa.float64()).to_numpy(), np.float64)
+
+
+class _Shaped:
+    """One table's columns as they may be told."""
+
+    def __init__(self, table: pa.Table, roles: TableRoles, policy: DisclosurePolicy) -> None:
+        self._table = table
+        self._roles = roles
+        self._policy = policy
+        self._exact = {name: _numbers(table[name]) for name, role in roles.columns.items() if _is_number(table[name].type)}
+        self._base = {name: np.full(table.num_rows, float(policy.rounding_base)) for name in roles.counted}
+        self._told: dict[str, Numbers] = {}
+
+    def count(self, cells: Cells, done: Protection, number: int) -> None:
+        """Round the counts and volumes as the web of cells says."""
+        mine = cells.shown_by[cells.shown_by[:, 0] == number]
+        untold = done.untold
+        for name in self._roles.counted:
+            role, values = self._roles.columns[name], self._exact[name]
+            at = mine[mine[:, 2] == self._table.column_names.index(name)]
+            blank = np.zeros(len(values), np.bool_)
+            # a row's figure may stand in two cells, one of fewer dimensions: the coarser counts
+            np.maximum.at(self._base[name], at[:, 1], done.base[at[:, 3]])
+            np.logical_or.at(blank, at[:, 1], untold[at[:, 3]])
+            for by in role.by:
+                blank |= ~(self._exact[by] >= self._policy.minimum_group_size)
+            if role.kind == VOLUME:
+                told = preferred(values)
+            else:
+                told = rounded(values, self._base[name], np.full(len(values), role.is_guard))
+            told[blank] = np.nan
+            self._told[name] = told
+        before = row_before(self._table, self._roles.dimensions)
+        for name, role in self._roles.columns.items():
+            if role.kind == LAG:
+                # the row found may be of an earlier period still, where one has no row
+                is_there = (before >= 0) & (self._exact[role.of][before] == self._exact[name])
+                self._told[name] = np.where(is_there, self._told[role.of][before], np.nan)
+                self._base[name] = self._base[role.of][before]
+
+    def released(self, small: Flags, blank: Mapping[str, Flags]) -> tuple[pa.Table, tuple[int, int, int]]:
+        """The table as it leaves, and how much of it does not."""
+        columns, untold = [], np.zeros(self._table.num_rows, np.bool_)
+        figure_count = 0
+        for name in self._table.column_names:
+            values = self._table[name]
+            role = self._roles.columns.get(name)
+            if role is not None:
+                hidden = small | blank.get(name, False)
+                told = self._column(name, role)
+                if told is not None:
+                    hidden |= np.isnan(told)
+                    values = _like(told, values.type)
+                elif role.kind == INSIDE:
+                    hidden |= True
+                lost = hidden & ~small & pc.is_valid(self._table[name]).to_numpy()
+                untold |= lost
+                figure_count += int(lost.sum())
+                values = pc.if_else(pa.array(hidden), pa.scalar(None, values.type), values)
+            columns.append(values)
+        said = pc.if_else(pa.array(untold), pa.scalar(PART), pa.scalar(None, pa.string()))
+        columns.append(pc.if_else(pa.array(small), pa.scalar(WHOLE), said))
+        return pa.table(columns, names=[*self._table.column_names, WITHHELD]), (self._table.num_rows, int(small.sum()), figure_count)
+
+    def _column(self, name: str, role: Role) -> Numbers | None:
+        """A column's figures as they may be told; None for what is told as it is."""
+        if name in self._told:
+            return self._told[name]
+        if role.kind in (SHARE, ESTIMATE):
+            return self._resting(name, role)
+        if role.kind == INTERVAL:
+            return self._interval(name, role)
+        return None
+
+    def _resting(self, name: str, role: Role) -> Numbers:
+        on, step = self._support(name, role)
+        values = self._exact[name]
+        small = np.asarray(few(self._base[role.of])) if self._roles.columns[role.of].kind != PEOPLE else self._policy.minimum_group_size
+        if role.kind == SHARE:
+            found = share(values, on, step, np.broadcast_to(np.asarray(small, np.float64), values.shape))
         else:
-            row_counts[name] = (table.num_rows, 0, 0)
-        gone_of[name] = gone
-    blank = repeated({name: tables[name] for name in gone_of}, roles, gone_of)
-    out = {name: _released(tables[name], roles[name], gone, blank.get(name, {}), policy) for name, gone in gone_of.items()}
-    already = int((fixed & primary).sum()) + len(done.exposed)
-    return Controlled(out, refused, row_counts, already, (cells, done))
+            found = estimate(values, step) if self._is_stepped(name) else significant(values, self._policy.ratio_digits)
+        return np.where(np.isnan(self._told[role.of]) | np.isnan(step), np.nan, found)
+
+    def _interval(self, name: str, role: Role) -> Numbers:
+        main = self._roles.columns[role.of]
+        values, told = self._exact[name], self._resting(role.of, main)
+        on, step = self._support(role.of, main)
+        # an end that stands alone tells as much as an estimate: it needs the same number behind it
+        unknown = np.isnan(self._told[main.of]) | np.isnan(step) | (np.isnan(told) & ~np.isnan(self._exact[role.of]))
+        is_low = bool(np.nansum(values - self._exact[role.of]) <= 0)
+        if main.kind == SHARE or self._is_stepped(role.of):
+            found = outward(values, step, is_low=is_low)
+            found = np.clip(found, 0.0, 1.0) if main.kind == SHARE else found
+        else:
+            found = significant(values, self._policy.ratio_digits)
+        # whatever rounding does, an estimate lies within its interval
+        found = np.where(np.isnan(told) | np.isnan(found), found, np.minimum(found, told) if is_low else np.maximum(found, told))
+        return np.where(unknown, np.nan, found)
+
+    def _support(self, name: str, role: Role) -> tuple[Numbers, Numbers]:
+        """How many a figure rests on, and the step in which it may be told."""
+        on = self._exact[role.of]
+        if self._roles.columns[role.of].kind == VOLUME:
+            on = preferred(on)
+        size = np.abs(self._exact[name]) if role.kind == ESTIMATE else 1.0
+        step = step_of(np.where(on > 0, on, np.nan), self._base[role.of], size)
+        return on, np.maximum(step, 10.0**-self._policy.ratio_digits)
+
+    def _is_stepped(self, name: str) -> bool:
+        return self._roles.units[name] in _PROPORTIONAL
 
 
-def _least(role: Roles, policy: DisclosurePolicy) -> int:
-    return policy.minimum_pair_count if role.is_guarded_by_pairs else policy.minimum_group_size
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-def _small_rows(
-    guarded: list[str], tables: Mapping[str, pa.Table], roles: Mapping[str, Roles], policy: DisclosurePolicy
-) -> dict[str, Flags]:
-    found = {}
-    for name in guarded:
-        table, role = tables[name], roles[name]
-        least = _least(role, policy)
-        small = np.zeros(table.num_rows, np.bool_)
-        is_known = np.zeros(table.num_rows, np.bool_)
-        for column in role.guards:
-            values = pc.cast(table[column], pa.float64()).to_numpy()
-            is_known |= ~np.isnan(values)
-            small |= (values > 0) & (values < least)
-        has_figures = np.zeros(table.num_rows, np.bool_)
-        for column in (*role.digits, *role.rounded):
-            has_figures |= pc.is_valid(table[column]).to_numpy()
-        found[name] = small | (has_figures & ~is_known)
-    return found
+def _like(values: Numbers, kind: pa.DataType) -> pa.Array:
+    """Numbers as a column of the type they came in; not-a-number as nothing."""
+    mask = np.isnan(values)
+    if pa.types.is_integer(kind):
+        return pa.array(np.where(mask, 0, values).astype(np.int64), kind, mask=mask)
+    return pa.array(values, kind, mask=mask)
 
 
-def _earlier_rows(
-    guarded: list[str],
-    tables: Mapping[str, pa.Table],
-    specs: Mapping[str, Documented],
-    roles: Mapping[str, Roles],
-    earlier: Mapping[str, pa.Table],
-    policy: DisclosurePolicy,
-) -> tuple[dict[str, Flags], dict[str, Flags]]:
-    """Rows to withhold because the last export did, and rows that it showed with the same figures."""
-    sticky = {name: np.zeros(tables[name].num_rows, np.bool_) for name in guarded}
-    shown = {name: np.zeros(tables[name].num_rows, np.bool_) for name in guarded}
-    for name in guarded:
-        role = roles[name]
-        before = previous_rows(earlier, specs[name], role)
-        if before is None or WITHHELD not in before[0].column_names or not before[0].num_rows:
-            continue
-        table, keys = before
-        order = np.argsort(keys, kind="stable")
-        now = row_keys(tables[name], specs[name], role)
-        at = np.searchsorted(keys[order], now)
-        at[at == len(keys)] = 0
-        match = order[at]
-        is_there = keys[match] == now
-        was_withheld = pc.fill_null(pc.equal(table[WITHHELD], WHOLE), fill_value=False).to_numpy()[match] & is_there
-        # the figures of a closed panel do not change, so what was withheld of it must stay so; others are blurred by rounding
-        sticky[name] = was_withheld & is_dated(tables[name], role)
-        is_same = is_there & ~was_withheld
-        for column in role.guards:
-            if column not in table.column_names:
-                continue
-            old = pc.cast(table[column], pa.float64()).to_numpy()[match]
-            new = pc.cast(tables[name][column], pa.float64()).to_numpy()
-            # nobody is shown as 0 and 1 to 4 are withheld, so a 0 is exact whatever the rounding
-            is_near = (np.abs(old - new) <= policy.rounding_base / 2) & ((old == 0) == (new == 0))
-            is_same &= is_near | (np.isnan(old) & np.isnan(new))
-        shown[name] = is_same
-    return sticky, shown
-
-
-def _released(table: pa.Table, role: Roles, gone: Flags, blank: Mapping[str, Flags], policy: DisclosurePolicy) -> pa.Table:
-    mask = pa.array(gone)
-    columns = []
-    is_part = np.zeros(table.num_rows, np.bool_)
-    for column in table.column_names:
-        values = table[column]
-        if column in role.rounded:
-            values = _rounded(values, policy.rounding_base)
-        elif column in role.digits:
-            values = pc.round(values, ndigits=1 if role.digits[column] else policy.ratio_digits, round_mode="half_to_even")
-        if column not in role.dimensions:
-            hidden = pa.array(gone | blank[column]) if column in blank else mask
-            values = pc.if_else(hidden, pa.scalar(None, values.type), values)
-        if column in blank:
-            is_part |= blank[column]
-        columns.append(values)
-    said = pc.if_else(pa.array(is_part), pa.scalar(PART), pa.scalar(None, pa.string()))
-    columns.append(pc.if_else(mask, pa.scalar(WHOLE), said))
-    return pa.table(columns, names=[*table.column_names, WITHHELD])
-
-
-def _rounded(values: pa.ChunkedArray, base: int) -> pa.ChunkedArray:
-    """To the nearest multiple, halves up, exact for any bigint; sign and emptiness kept."""
-    half = pc.add(pc.abs(values), base // 2)
-    nearest = pc.multiply(pc.divide(half, base), base)
-    return pc.cast(pc.multiply(pc.sign(values), nearest), values.type)
+def figures_withheld(counts: Mapping[str, tuple[int, int, int]], names: Sequence[str]) -> tuple[int, int]:
+    """Rows that are withheld, and figures of other rows that are not told, over some tables."""
+    return sum(counts[name][1] for name in names), sum(counts[name][2] for name in names)

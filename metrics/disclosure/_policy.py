@@ -1,33 +1,14 @@
-"""The settings of disclosure control, and the roles that a table's columns play in it."""
+"""The settings of disclosure control, and what a table must say of itself to leave."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-NOT_ABOUT_PEOPLE: Final = frozenset(
-    {"core.coverage_day", "core.gap", "core.observation", "core.panel", "core.policy", "core.declared_relationship", "core.organisation"}
-)
-"""Core tables of what was collected and declared: they describe no group of people and need no guard."""
-
-IDENTIFYING_UNITS: Final = frozenset({"key", "keys", "id"})
-FIGURE_UNITS: Final = frozenset(
-    {"count", "days", "minutes", "hours", "weeks", "ratio", "weight", "score", "percent", "index", "z", "log_odds", "per_100_hours"}
-)
-DURATION_UNITS: Final = frozenset({"days", "minutes", "hours", "weeks"})
-
-_PAIR_GUARDS: Final = ("pair_count", "tie_count", "dyad_count", "spell_count", "at_risk_count", "observation_count")
-_CALENDAR_COUNT: Final = re.compile(
-    r"(^|_)(day|days|week|month|year|panel|draw|team|organisation|medium|media|fold|cut|bin|source|lag|cluster|policy|rank|number|step|history|before|after)s?_count$"
-    r"|(^|_)(required|met)_count$"
-    r"|^minimum_|^(window|horizon)_days$|_within_days$|(^|_)day_number$|_(rank|lag|order|window|time|bin|decile)$"
-)
-_OF_FEW: Final = re.compile(r"^top_")
-"""Shares that the busiest one or two have: figures about single persons, unnamed."""
+from metrics.roles import Role, guards_in
 
 
 class DisclosureError(Exception):
@@ -35,12 +16,14 @@ class DisclosureError(Exception):
 
 
 class DisclosurePolicy(BaseModel):
-    """How much is withheld and rounded on every way out. The group size can be raised, never lowered."""
+    """How much is withheld and how coarsely the rest is told. Both can be raised, neither lowered."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     minimum_group_size: int = Field(5, ge=5, le=100, description="Groups of fewer people are withheld. It can be raised, not lowered.")
-    rounding_base: int = Field(5, ge=1, le=100, description="Counts are rounded to the nearest multiple; 1 does not round.")
+    rounding_base: int = Field(
+        5, ge=5, le=100, description="Counts are rounded to the nearest multiple, some more coarsely. It can be raised, not lowered."
+    )
     ratio_digits: int = Field(2, ge=1, le=2, description="Digits kept of shares, scores and estimates. It can be lowered, not raised.")
 
     @property
@@ -50,7 +33,7 @@ class DisclosurePolicy(BaseModel):
 
     @property
     def protection(self) -> int:
-        """How wide the interval of every withheld guard must be, in people: one less than the minimum group size."""
+        """How wide the range of every withheld count must be: one less than the minimum group size."""
         return self.minimum_group_size - 1
 
 
@@ -73,67 +56,47 @@ class Documented(Protocol):
     @property
     def columns(self) -> Sequence[_Column]: ...
     @property
+    def roles(self) -> Mapping[str, Role]: ...
+    @property
     def is_restricted(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Roles:
+class TableRoles:
     """What the columns of a table are to disclosure control.
 
     Attributes:
         dimensions: Columns of the grain; they stay where a row is withheld.
-        guards: Columns that say how many people, or pairs, a row is about.
-        is_guarded_by_pairs: Whether the guards count pairs.
-        figures: All other columns; they go where a row is withheld.
-        rounded: Counts that are rounded to the base.
-        digits: Columns of fractional figures, True where one digit is enough: durations, and shares of the busiest few.
+        columns: Every other column -> its role.
+        units: Every column -> its unit.
     """
 
     dimensions: tuple[str, ...]
-    guards: tuple[str, ...]
-    is_guarded_by_pairs: bool
-    figures: tuple[str, ...]
-    rounded: tuple[str, ...]
-    digits: dict[str, bool]
+    columns: Mapping[str, Role]
+    units: Mapping[str, str]
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """Columns that say how many people, or pairs, a row is about."""
+        return guards_in(self.columns)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Counts of people and pairs, and volumes."""
+        return tuple(name for name, role in self.columns.items() if role.is_counted)
 
 
-def roles_of(spec: Documented) -> Roles:
+def roles_of(spec: Documented) -> TableRoles:
     """Read the roles of a table's columns from its documentation.
 
     Raises:
-        DisclosureError: If the table is restricted or has a column that identifies a person.
+        DisclosureError: If the table is restricted, has a column that identifies a person, or does not state its roles.
     """
     name = f"{spec.schema}.{spec.name}"
     if spec.is_restricted:
         raise DisclosureError(f"{name} is restricted: it is about persons or pairs and never leaves")
-    if identifying := [column.name for column in spec.columns if column.unit in IDENTIFYING_UNITS]:
+    if identifying := [column.name for column in spec.columns if column.unit in ("key", "keys", "id")]:
         raise DisclosureError(f"{name} has columns that identify ({', '.join(identifying)}): mark it `restricted: yes`")
-    if spec.schema != "metrics" and name not in NOT_ABOUT_PEOPLE:
-        raise DisclosureError(f"{name} is a core table that is not for export")
-    units = {column.name: column.unit for column in spec.columns}
-    counts = [column for column, unit in units.items() if unit == "count" and column not in spec.grain]
-    people = tuple(column for column in counts if column == "person_count" or column.endswith("_person_count"))
-    pairs = next(((column,) for column in _PAIR_GUARDS if column in counts), ())
-    return Roles(
-        dimensions=spec.grain,
-        guards=people or pairs,
-        is_guarded_by_pairs=not people and bool(pairs),
-        figures=tuple(column for column in units if column not in spec.grain),
-        rounded=tuple(column for column in counts if not _CALENDAR_COUNT.search(column)),
-        digits={
-            column: unit in DURATION_UNITS or bool(_OF_FEW.search(column))
-            for column, unit in units.items()
-            if unit in FIGURE_UNITS and unit != "count" and column not in spec.grain
-        },
-    )
-
-
-def is_about_people(spec: Documented) -> bool:
-    """Whether a table describes groups of people, and so needs a guard: all do but those of dates and counts of calendar days."""
-    if f"{spec.schema}.{spec.name}" in NOT_ABOUT_PEOPLE:
-        return False
-    return any(
-        column.unit not in ("date", "timestamp") and not (column.unit == "count" and _CALENDAR_COUNT.search(column.name))
-        for column in spec.columns
-        if column.name not in spec.grain
-    )
+    if missing := [column.name for column in spec.columns if column.name not in spec.grain and column.name not in spec.roles]:
+        raise DisclosureError(f"{name} states no role for {', '.join(missing)}: nobody can say what may leave of it")
+    return TableRoles(spec.grain, dict(spec.roles), {column.name: column.unit for column in spec.columns})

@@ -1,4 +1,4 @@
-"""Figures that several tables repeat: what one of them withholds, no other may show."""
+"""Shares and estimates that several tables repeat: what one of them withholds, no other may show. (Counts meet in the web of cells.)"""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrics.disclosure._cells import Flags, Hashes, Indices, Numbers, dimension_keys
-from metrics.disclosure._policy import Roles
+from metrics.disclosure._policy import TableRoles
+from metrics.disclosure._web import Flags, Hashes, Indices, Numbers, dimension_keys
+from metrics.roles import ESTIMATE, SHARE
 
 _ALIKE: Final = 0.95
 """From which share of equal values on two columns of one name are taken to be one figure; corrections may part them here and there."""
 
 
-def repeated(tables: Mapping[str, pa.Table], roles: Mapping[str, Roles], gone: Mapping[str, Flags]) -> dict[str, dict[str, Flags]]:
+def repeated(tables: Mapping[str, pa.Table], roles: Mapping[str, TableRoles], gone: Mapping[str, Flags]) -> dict[str, dict[str, Flags]]:
     """Return table -> column -> rows whose figure another table withholds.
 
     Two columns of the same name are one figure where their tables speak of the same dimensions (totals left out) and agree. An attacker
@@ -28,12 +29,13 @@ def repeated(tables: Mapping[str, pa.Table], roles: Mapping[str, Roles], gone: M
         roles: What their columns are.
         gone: Full name -> rows that are withheld.
     """
-    alone = {name: _alone(dimension_keys(table, roles[name])) for name, table in tables.items() if len(roles[name].figures)}
+    alone = {name: _alone(dimension_keys(table, roles[name])) for name, table in tables.items()}
     common: dict[tuple[str, str], tuple[Indices, Indices]] = {}
     holders: dict[str, list[str]] = {}
     for name in tables:
-        for column in (*roles[name].rounded, *roles[name].digits):
-            holders.setdefault(column, []).append(name)
+        for column, role in roles[name].columns.items():
+            if role.kind in (SHARE, ESTIMATE):
+                holders.setdefault(column, []).append(name)
     found: dict[str, dict[str, Flags]] = {}
     for column, names in holders.items():
         values = {name: pc.cast(tables[name][column], pa.float64()).to_numpy() for name in names} if len(names) > 1 else {}
@@ -46,8 +48,7 @@ def repeated(tables: Mapping[str, pa.Table], roles: Mapping[str, Roles], gone: M
             if not _are_one(values[one][at_one], values[other][at_other]):
                 continue
             for shown, its, hidden, others in ((one, at_one, other, at_other), (other, at_other, one, at_one)):
-                # none (0) is no secret
-                blank = its[gone[hidden][others] & ~gone[shown][its] & (np.nan_to_num(values[shown][its]) != 0)]
+                blank = its[gone[hidden][others] & ~gone[shown][its] & ~np.isnan(values[hidden][others])]
                 if len(blank):
                     flags = found.setdefault(shown, {}).setdefault(column, np.zeros(tables[shown].num_rows, np.bool_))
                     flags[blank] = True

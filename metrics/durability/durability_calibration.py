@@ -2,6 +2,10 @@
 #   probability, over all tested cuts together.
 # question: When the model says 70%, is it 70%?
 # grain: outcome, bin_number
+# role: people in pairs | pair_count
+# role: estimate over pair_count | predicted_ratio
+# role: share over pair_count | observed_ratio
+# role: interval of observed_ratio | observed_low_ratio, observed_high_ratio
 # column: outcome | text | active (in contact in the horizon) or lasting (in contact in both halves of it).
 # column: bin_number | count | 1 for the least likely tenth of pairs.
 # column: pair_count | count | Pairs in the group.

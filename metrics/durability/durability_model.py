@@ -3,6 +3,13 @@
 #   with the others held.
 # question: What do relationships that stay in touch have in common here?
 # grain: outcome, term
+# role: people | fitted_person_count
+# role: pairs | fitted_pair_count
+# role: design | meaning, fitted_cut_count, window_days, horizon_days
+# role: calendar | fitted_to
+# role: words | finding, direction, reason
+# role: estimate over fitted_pair_count | coefficient, term_mean, term_deviation
+# role: interval of coefficient | coefficient_low, coefficient_high
 # column: outcome | text | active (in contact in the horizon) or lasting (in contact in both halves of it).
 # column: term | text | The term; intercept for a pair that is average in every term.
 # column: meaning | text | What more of it means.

@@ -1,6 +1,14 @@
 # description: How well durability is foreseen, on past cuts that the model had not seen: by the model, and by each simple score alone.
 # question: How far can these forecasts be trusted?
 # grain: outcome, score, cut_number
+# role: people in pairs | pair_count
+# role: pairs | fitted_pair_count
+# role: calendar | cut_date
+# role: share over pair_count | hit_ratio
+# role: estimate over pair_count | auc_ratio, brier_score, calibration_slope, calibration_intercept
+# role: interval of auc_ratio | auc_low_ratio, auc_high_ratio
+# role: interval of calibration_slope | calibration_slope_low, calibration_slope_high
+# role: words | reason
 # column: outcome | text | active (in contact in the horizon) or lasting (in contact in both halves of it).
 # column: score | text | model, or one score alone: recency, frequency (active days), day_decay, mutual.
 # column: cut_number | count | The cut; 0 for the mean over all tested cuts.

@@ -3,6 +3,14 @@
 #   regression).
 # question: Do relationships in some media hold better than others that are otherwise alike?
 # grain: model, term
+# role: people | person_count
+# role: pairs | tie_count
+# role: pairs among tie_count | ended_count, term_tie_count, term_ended_count
+# role: design | term_kind, reference_medium
+# role: estimate over term_ended_count | hazard_ratio, unadjusted_ratio, proportionality_z
+# role: interval of hazard_ratio | lower_ratio, upper_ratio
+# role: interval of unadjusted_ratio | unadjusted_lower_ratio, unadjusted_upper_ratio
+# role: words | is_distinct, reason
 # column: model | text | origin_medium (the medium of the first day, one a tie) or media_used (each medium used in the first
 #   `landmark_days`, any number).
 # column: term | text | The medium, or the control: log_active_days, log_weight, is_mutual, is_cross_team, is_external, log_common.

@@ -2,6 +2,7 @@
 --   `short_gap_days`.
 -- question: Within which periods can we say whether relationships lasted?
 -- grain: stretch_number
+-- role: calendar | date_from, date_to, observed_day_count
 -- column: stretch_number | count | 1 for the first.
 -- column: date_from | date | First day.
 -- column: date_to | date | Last day.

@@ -1,6 +1,7 @@
 # description: The days on which predictions are fitted, tested and made: from the contacts of the `window_days` observed days up to
 #   a cut it is predicted who will be in contact in the `horizon_days` after it. Cuts never look across a long gap in collection.
 # grain: cut_number
+# role: calendar | role, is_test, cut_date, cut_day_number, window_days, window_from, horizon_days, middle_date, horizon_to, reason
 # column: cut_number | count | 1 for the earliest.
 # column: role | text | fit (a past day whose horizon has closed: used to fit, and maybe to test) or score (today: nobody knows yet).
 # column: is_test | flag | Whether predictions are tested on this cut, by a model fitted on cuts whose horizons closed before it.

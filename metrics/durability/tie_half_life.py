@@ -2,6 +2,14 @@
 #   laws of decay say where half have not ended within the time observed.
 # question: How long does it take until half of the relationships that begin have faded?
 # grain: grouping, level
+# role: people | person_count
+# role: pairs | tie_count
+# role: pairs among tie_count | ended_count
+# role: estimate over tie_count | half_life_weeks, followed_weeks
+# role: interval of half_life_weeks | lower_weeks, upper_weeks
+# role: estimate over ended_count | exponential_weeks, weibull_weeks, weibull_shape
+# role: interval of exponential_weeks | exponential_lower_weeks, exponential_upper_weeks
+# role: words | is_extrapolated, reason
 # column: grouping | text | By what ties are grouped: all, origin_medium, settled (all whose media at the start are known, counted like
 #   medium_mix, which is to be compared with it), medium_mix, is_cross_team, external_kind.
 # column: level | text | The group; own stands for ties within the own organisation.

@@ -1,6 +1,14 @@
 # description: At what rate ties end at each age, in bands of thirty days, for the same groups as tie_survival.
 # question: When are relationships most at risk of fading: when they are new, or later?
 # grain: grouping, level, age_from_days
+# role: people | person_count
+# role: pairs | tie_count
+# role: pairs among tie_count | ended_count
+# role: volume | exposure_days
+# role: design | age_to_days
+# role: estimate over ended_count | ended_per_30_days_ratio
+# role: interval of ended_per_30_days_ratio | lower_ratio, upper_ratio
+# role: words | reason
 # column: grouping | text | By what ties are grouped: all, origin_medium, settled (all whose media at the start are known, counted like
 #   medium_mix, which is to be compared with it), medium_mix, is_cross_team, external_kind.
 # column: level | text | The group; own stands for ties within the own organisation.

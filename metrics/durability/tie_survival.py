@@ -2,6 +2,12 @@
 #   of media they used at their start, whether they cross teams, and the kind of the other organisation (Kaplan-Meier with late entry).
 # question: How long do relationships last, and does it differ by how they began?
 # grain: grouping, level, age_days
+# role: people | person_count
+# role: pairs | tie_count, left_out_count, at_risk_count
+# role: pairs among tie_count | ended_count
+# role: share over at_risk_count | survival_ratio
+# role: interval of survival_ratio | lower_ratio, upper_ratio
+# role: words | reason
 # column: grouping | text | By what ties are grouped: all, origin_medium, settled (all whose media at the start are known, counted like
 #   medium_mix, which is to be compared with it), medium_mix, is_cross_team, external_kind.
 # column: level | text | The group; own stands for ties within the own organisation.

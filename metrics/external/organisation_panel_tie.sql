@@ -2,6 +2,24 @@
 --   hang on one person, how many of the last period's ties were kept, and the trend.
 -- question: Are our relationships with clients, suppliers, partners and public bodies broad, mutual and lasting?
 -- grain: panel_kind, panel_start, external_kind, external_organisation
+-- role: people of inside | internal_person_count
+-- role: people of outside | external_person_count
+-- role: pairs over external_kind and external_organisation | pair_count
+-- role: volume over panel_start and external_kind and external_organisation | contact_count
+-- role: pairs among pair_count over external_kind and external_organisation by tied_internal_person_count and tied_external_person_count |
+--   tie_count
+-- role: people among internal_person_count | tied_internal_person_count
+-- role: people among external_person_count | tied_external_person_count
+-- role: pairs among tie_count by tied_internal_person_count and tied_external_person_count | directed_tie_count, kept_tie_count
+-- role: pairs among directed_tie_count by tied_internal_person_count and tied_external_person_count | mutual_tie_count
+-- role: share over directed_tie_count | mutual_share
+-- role: interval of mutual_share | mutual_share_low, mutual_share_high
+-- role: inside | top_internal_share
+-- role: words | is_hanging_on_one, decay_reason, reason
+-- role: lag of tie_count | previous_tie_count
+-- role: share over previous_tie_count | decay
+-- role: interval of decay | decay_low, decay_high
+-- role: estimate over tie_count | trend
 -- column: panel_kind | text | week, month or all.
 -- column: panel_start | date | First day of the period.
 -- column: external_kind | text | client, supplier, partner, public_body or unknown; `any` for all together.

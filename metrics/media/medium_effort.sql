@@ -2,6 +2,8 @@
 --   assumptions about messages.
 -- question: How much time goes into each medium?
 -- grain: panel_kind, panel_start, medium
+-- role: people | person_count
+-- role: volume over panel_start and medium | interaction_count, person_hours, start_window_hours, unknown_length_count
 -- column: panel_kind | text | week, month or all.
 -- column: panel_start | date | First day of the period.
 -- column: medium | text | The medium; `any` for all together.

@@ -3,6 +3,14 @@
 #   if each tie's media were shuffled over its days of use.
 # question: Which media open the door to which: do chats lead to meetings, or meetings to chats?
 # grain: from_medium, to_medium
+# role: people | person_count
+# role: pairs | tie_count
+# role: pairs among tie_count | transition_count
+# role: share over tie_count | transition_ratio
+# role: estimate over transition_count | over_null_ratio, z_score, clustered_z, median_days, lower_quartile_days, upper_quartile_days
+# role: pairs | null_count
+# role: interval of over_null_ratio | lower_over_null_ratio, upper_over_null_ratio
+# role: words | reason
 # column: from_medium | text | The medium that was taken up before.
 # column: to_medium | text | The next new medium in the same tie.
 # column: tie_count | count | Ties that use both, whose beginning was seen, and whose media did not begin in the same instant.

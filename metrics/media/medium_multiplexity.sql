@@ -2,6 +2,14 @@
 --   as these would show anyway.
 -- question: Which media go together in one relationship, and how many relationships rest on one medium alone?
 -- grain: panel_kind, panel_start, measure, given_medium, label
+-- role: people | person_count
+-- role: pairs | tie_count
+-- role: pairs among tie_count | used_tie_count
+-- role: share over tie_count | used_ratio
+-- role: estimate over tie_count | null_ratio
+-- role: estimate over used_tie_count | lift_ratio
+-- role: interval of used_ratio | lower_ratio, upper_ratio
+-- role: words | reason
 -- column: panel_kind | text | week, month or all.
 -- column: panel_start | date | First day of the period.
 -- column: measure | text | media_number (how many media a tie uses) or also_uses (of the ties that use given_medium, those that use the medium in label).

@@ -3,6 +3,16 @@
 #   and with equal frequency of contact.
 # question: Are relationships kept up better in some media than in others, beyond being busier there?
 # grain: panel_kind, population, contrast, medium, adjustment
+# role: people | person_count
+# role: pairs | observation_count
+# role: pairs among observation_count | kept_observation_count
+# role: design | reference_medium, sample_ratio
+# role: share over observation_count | kept_ratio, adjusted_ratio
+# role: interval of kept_ratio | lower_ratio, upper_ratio
+# role: interval of adjusted_ratio | adjusted_lower_ratio, adjusted_upper_ratio
+# role: estimate over observation_count | association, z_score, independent_z
+# role: interval of association | lower_association, upper_association
+# role: words | reason
 # column: panel_kind | text | week or month: the length of a period.
 # column: population | text | contact (all pairs with any contact in the period) or tie (those that were a tie in it).
 # column: contrast | text | exclusive (pairs that used this medium alone, or several, against those that used reference_medium alone) or

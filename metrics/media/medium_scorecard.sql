@@ -2,6 +2,27 @@
 --   organisations, what it revives, and what that costs in hours. Over the whole observed time.
 -- question: Which media start relationships, which keep them, and at what cost?
 -- grain: medium
+-- role: people | person_count
+-- role: pairs | used_tie_count, started_tie_count, revived_tie_count, durable_tie_count
+-- role: volume | person_hours
+-- role: estimate over started_tie_count | started_ratio
+-- role: share over started_tie_count | kept_90_ratio, kept_180_ratio, settled_kept_90_ratio, adjusted_kept_90_ratio,
+--   settled_kept_180_ratio, adjusted_kept_180_ratio
+-- role: interval of kept_90_ratio | lower_kept_90_ratio, upper_kept_90_ratio
+-- role: interval of kept_180_ratio | lower_kept_180_ratio, upper_kept_180_ratio
+-- role: interval of adjusted_kept_90_ratio | lower_adjusted_kept_90_ratio, upper_adjusted_kept_90_ratio
+-- role: interval of adjusted_kept_180_ratio | lower_adjusted_kept_180_ratio, upper_adjusted_kept_180_ratio
+-- role: share over used_tie_count | mutual_ratio, cross_team_ratio, external_ratio
+-- role: interval of mutual_ratio | lower_mutual_ratio, upper_mutual_ratio
+-- role: interval of cross_team_ratio | lower_cross_team_ratio, upper_cross_team_ratio
+-- role: interval of external_ratio | lower_external_ratio, upper_external_ratio
+-- role: estimate over used_tie_count | reciprocity_index
+-- role: interval of reciprocity_index | lower_reciprocity_index, upper_reciprocity_index
+-- role: estimate over revived_tie_count | revived_ratio
+-- role: interval of revived_ratio | lower_revived_ratio, upper_revived_ratio
+-- role: estimate over durable_tie_count | durable_ties_per_100_hours
+-- role: interval of durable_ties_per_100_hours | lower_durable_ties_per_100_hours, upper_durable_ties_per_100_hours
+-- role: words | kept_reason, adjusted_reason, mutual_reason, hours_reason
 -- column: medium | text | The medium; `any` for all together.
 -- column: person_count | count | People in ties that use it.
 -- column: used_tie_count | count | Ties of the whole time that use it.

@@ -3,6 +3,13 @@
 #   would be if ties of every medium had been equally strong in those weeks.
 # question: Do ties that begin in this medium last longer than their early strength explains?
 # grain: medium, horizon_days
+# role: people | person_count
+# role: pairs | tie_count
+# role: share over tie_count | kept_ratio, adjusted_ratio
+# role: interval of kept_ratio | lower_ratio, upper_ratio
+# role: interval of adjusted_ratio | adjusted_lower_ratio, adjusted_upper_ratio
+# role: estimate over tie_count | covered_ratio
+# role: words | reason
 # column: medium | text | The medium of the first day; `any` for all ties.
 # column: horizon_days | days | Days since the tie was `landmark_days` past qualifying: 90 or 180.
 # column: tie_count | count | Ties that were watched from then on.

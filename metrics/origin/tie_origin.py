@@ -2,6 +2,16 @@
 #   relationship) and how many came about by themselves, and how long each kind holds.
 # question: Which relationships does the organisation create, which do people create, and which of them last?
 # grain: origin
+# role: people | person_count
+# role: design | is_exclusive
+# role: pairs | tie_count
+# role: estimate over tie_count | tie_ratio, half_life_weeks
+# role: pairs among tie_count | followed_count
+# role: pairs among followed_count | ended_count
+# role: share over followed_count | survival_90_ratio, survival_180_ratio
+# role: interval of survival_90_ratio | lower_90_ratio, upper_90_ratio
+# role: interval of survival_180_ratio | lower_180_ratio, upper_180_ratio
+# role: words | reason
 # column: origin | text | all, institutional (any of the four), organic (none of them), manager_line, standing_meeting, same_team,
 #   declared, unknown. A tie may have several of the four.
 # column: is_exclusive | flag | Whether the row is one of institutional, organic and unknown, which add up to all.

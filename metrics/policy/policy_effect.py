@@ -2,6 +2,12 @@
 #   had not started (staggered policies), or against the organisation's own trend (policies for everyone at once).
 # question: Did the change of policy do what it was meant to do?
 # grain: policy_key, outcome, estimand
+# role: people | person_count
+# role: design | method, treated_team_count, compared_team_count, comparison
+# role: calendar | before_count, after_count
+# role: estimate over person_count | effect, baseline, autocorrelation, p_value_ratio, pre_trend_p_ratio, residual_p_ratio
+# role: interval of effect | effect_low, effect_high
+# role: words | is_seasonal, reason
 # column: policy_key | text | The policy.
 # column: outcome | text | meeting_hours (a member and week), tie_formation (new ties a member and week), persistence (share of pairs in
 #   contact in the four weeks before who are in contact in a week) or cross_team (share of days in contact that are with another team).

@@ -2,6 +2,11 @@
 #   differently from those that had not, before (where it should be nothing) and after.
 # question: When did the change of policy show, and were the teams alike before it?
 # grain: policy_key, outcome, block
+# role: people | person_count
+# role: calendar | is_before
+# role: estimate over person_count | effect
+# role: interval of effect | effect_low, effect_high, band_low, band_high
+# role: design | team_count
 # column: policy_key | text | The policy.
 # column: outcome | text | meeting_hours, tie_formation, persistence or cross_team; see policy_effect.
 # column: person_count | count | People in the teams that the policy is for, in their fullest week.

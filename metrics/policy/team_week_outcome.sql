@@ -1,6 +1,14 @@
 -- description: What policies are judged by, for each team and week and for the whole organisation (team empty): meeting hours, new ties,
 --   ties kept and share of contact across teams, seen from each member's side. Built only where settings declare a policy.
 -- grain: team, week_start
+-- role: people of team | member_count
+-- role: calendar | is_observed
+-- role: estimate over member_count | meeting_hours
+-- role: pairs | new_tie_count, at_risk_count
+-- role: volume over team | internal_contact_count
+-- role: estimate over new_tie_count | new_tie_ratio
+-- role: share over at_risk_count | kept_ratio
+-- role: share over internal_contact_count | cross_team_ratio
 -- column: team | text | The team; empty for the whole organisation.
 -- column: week_start | date | Monday of the week.
 -- column: is_observed | flag | Whether all seven days were observed; if not, outcomes are empty, not 0.

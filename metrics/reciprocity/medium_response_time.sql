@@ -2,6 +2,22 @@
 --   median, with messages that were never answered in view.
 -- question: How quickly are people answered?
 -- grain: medium
+-- role: people | person_count
+-- role: pairs | pair_count
+-- role: volume over medium | message_count, answered_count
+-- role: design | sample_ratio
+-- role: share over message_count | answered_in_30_minutes, answered_in_2_hours, answered_in_24_hours, working_answered_in_30_minutes,
+--   working_answered_in_2_hours, working_answered_in_24_hours
+-- role: interval of answered_in_30_minutes | answered_in_30_minutes_low, answered_in_30_minutes_high
+-- role: interval of answered_in_2_hours | answered_in_2_hours_low, answered_in_2_hours_high
+-- role: interval of answered_in_24_hours | answered_in_24_hours_low, answered_in_24_hours_high
+-- role: interval of working_answered_in_30_minutes | working_answered_in_30_minutes_low, working_answered_in_30_minutes_high
+-- role: interval of working_answered_in_2_hours | working_answered_in_2_hours_low, working_answered_in_2_hours_high
+-- role: interval of working_answered_in_24_hours | working_answered_in_24_hours_low, working_answered_in_24_hours_high
+-- role: estimate over message_count | median_hours, median_switch_hours, working_median_hours, working_median_switch_hours
+-- role: interval of median_hours | median_hours_low, median_hours_high
+-- role: interval of working_median_hours | working_median_hours_low, working_median_hours_high
+-- role: words | reason
 -- column: medium | text | The medium; `any` for all together, where an answer in any medium counts and threads are not told apart.
 -- column: person_count | count | People who wrote or were written to.
 -- column: pair_count | count | Pairs of people with a message.

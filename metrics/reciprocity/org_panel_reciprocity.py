@@ -2,6 +2,18 @@
 #   by chance, with intervals.
 # question: Is contact answered in kind, or does it go one way?
 # grain: panel_kind, panel_start, medium
+# role: people | person_count
+# role: pairs | pair_count, arc_count
+# role: pairs among pair_count | mutual_pair_count
+# role: pairs among arc_count | mutual_arc_count
+# role: volume over panel_start and medium | contact_count
+# role: estimate over arc_count | density, rho, r_null, r_null_sd, r_z, rho_strength, r_w, r_w_null, r_w_null_sd, r_w_z, rho_w
+# role: share over arc_count | r
+# role: interval of r | r_low, r_high
+# role: interval of r_w | r_w_low, r_w_high
+# role: interval of rho_w | rho_w_low, rho_w_high
+# role: design | null_draw_count
+# role: words | reason
 # column: panel_kind | text | week, month or all.
 # column: panel_start | date | First day of the period.
 # column: medium | text | The medium; `any` for all together. Media in which nobody turned to anybody in the period have no row.

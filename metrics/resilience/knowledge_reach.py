@@ -3,6 +3,13 @@
 #   day, the share of the other team that could have heard within `reach_days`, and the median days until then.
 # question: How long does it take for something known in one team to reach another?
 # grain: from_team, to_team
+# role: people of from_team | from_person_count
+# role: people of to_team | to_person_count
+# role: design | within_days, start_number
+# role: volume | source_number
+# role: estimate over from_person_count | reached_ratio, median_days, reached_median_days
+# role: interval of reached_ratio | lower_ratio, upper_ratio
+# role: words | reason
 # column: from_team | text | The team in which one person knows something; `any` for all people of the organisation.
 # column: to_team | text | The team that is to hear of it; `any` for all people.
 # column: within_days | days | Within how many days (`reach_days`); the first day counts as 1.

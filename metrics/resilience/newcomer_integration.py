@@ -2,6 +2,15 @@
 #   medium.
 # question: Do new people find their way into the network, and through which media?
 # grain: cohort, medium, horizon_days
+# role: people over cohort | person_count
+# role: people among person_count | stated_count
+# role: people apart | excluded_count
+# role: estimate over person_count | mean_ties, median_ties, mean_cross_team_ties, median_cross_team_ties
+# role: share over person_count | without_tie_ratio
+# role: interval of mean_ties | lower_mean_ties, upper_mean_ties
+# role: interval of median_ties | lower_median_ties, upper_median_ties
+# role: interval of mean_cross_team_ties | lower_mean_cross_team_ties, upper_mean_cross_team_ties
+# role: words | reason
 # column: cohort | text | Month of joining, as 2026-01; `all` for all months.
 # column: medium | text | The medium; `any` for all together.
 # column: horizon_days | days | Days since joining: 30, 60 or 90.

@@ -3,6 +3,16 @@
 #   many carry 80 per cent, beside what chance among people as busy would give.
 # question: Which bridges between teams hang on one or two people?
 # grain: panel_kind, panel_start, team_a, team_b
+# role: people | person_count
+# role: people of team_a | side_a_number
+# role: people of team_b | side_b_number
+# role: pairs | pair_count
+# role: pairs among pair_count | tie_count
+# role: volume over panel_start | contact_days
+# role: inside | top_one_a_ratio, top_two_a_ratio, null_top_one_a_ratio, carriers_a_number, top_one_b_ratio, top_two_b_ratio,
+#   null_top_one_b_ratio, carriers_b_number
+# role: design | null_draw_count
+# role: words | is_hanging_on_one, is_hanging_on_two, reason
 # column: panel_kind | text | week, month or all.
 # column: panel_start | date | First day of the period.
 # column: team_a | text | The team whose name comes first.

@@ -3,6 +3,17 @@
 #   many at random, and those with the most ties or the most passing through them.
 # question: If people leave, does the organisation stay connected?
 # grain: removal, scenario
+# role: people | person_count
+# role: people of leavers | removed_count
+# role: pairs | tie_count
+# role: calendar | date_from, date_to
+# role: design | reach_source_number
+# role: share over person_count | component_ratio
+# role: estimate over person_count | component_null_ratio, reach_ratio, reach_null_ratio
+# role: interval of component_ratio | component_lower_ratio, component_upper_ratio
+# role: interval of component_null_ratio | component_null_lower_ratio, component_null_upper_ratio
+# role: interval of reach_ratio | reach_lower_ratio, reach_upper_ratio
+# role: words | reason
 # column: removal | text | none (nobody), leavers (who really left in the last `silence_days` days), random, degree (most ties first) or
 #   betweenness
 #   (most shortest paths through them first).

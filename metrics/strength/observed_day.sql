@@ -1,6 +1,7 @@
 -- description: The clock by which ties age: each day of the observed time and how many observed days there were until then. It stands
 --   still in gaps in collection, so that a tie neither weakens nor dies because nobody looked.
 -- grain: date
+-- role: calendar | is_observed, day_number
 -- column: date | date | The day.
 -- column: is_observed | flag | Whether it was observed (no gap in media that carry a quarter of all interactions).
 -- column: day_number | count | Observed days up to and including this one.

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from connectors.errors import UserError
-from metrics.disclosure import WHOLE, WITHHELD, DisclosurePolicy
+from metrics.disclosure import DisclosurePolicy, figures_withheld
 from pipelines.catalog import TableSpec
 from pipelines.exports.csv_files import write_csv
 from pipelines.exports.datapackage import write_datapackage
@@ -39,9 +38,8 @@ class ExportReport:
         table_count: How many tables it holds.
         row_count: How many rows they have.
         withheld_row_count: How many rows are withheld, small groups and those that shield them.
-        suppressed_cell_count: How many cells that makes.
+        suppressed_cell_count: How many figures are not told, in those rows and in others.
         refused: Tables left out because nobody can say how many people they are about.
-        already_shown_count: Cells that an earlier export shows although they should be withheld now.
         byte_count: Size of all files.
     """
 
@@ -51,7 +49,6 @@ class ExportReport:
     withheld_row_count: int
     suppressed_cell_count: int
     refused: tuple[str, ...]
-    already_shown_count: int
     byte_count: int
 
 
@@ -79,7 +76,7 @@ def export(
 
     del catalog
     _recover(folder)
-    allowed = release(published, policy or DisclosurePolicy(), last_export(folder))
+    allowed = release(published, policy or DisclosurePolicy())
     name = str(allowed.as_of or "empty")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +101,7 @@ def export(
 
 
 def last_export(folder: Path) -> Path | None:
-    """The folder of the last export under `folder`, which an attacker may hold; None before the first."""
+    """The folder of the last export under `folder`; None before the first."""
     latest = folder / LATEST
     return latest.resolve() if latest.is_dir() else None
 
@@ -163,15 +160,14 @@ def _point(link: Path, name: str) -> None:
 
 
 def _summary(allowed: Release, folder: Path, byte_count: int) -> ExportReport:
-    withheld = {name: pc.sum(pc.equal(table[WITHHELD], WHOLE)).as_py() or 0 for name, table in allowed.tables.items()}
+    withheld, untold = figures_withheld(allowed.controlled.row_counts, list(allowed.controlled.row_counts))
     figures = {name: len(allowed.specs[name].columns) - len(allowed.specs[name].grain) for name in allowed.tables}
     return ExportReport(
         folder=folder,
         table_count=len(allowed.tables),
         row_count=sum(table.num_rows for table in allowed.tables.values()),
-        withheld_row_count=sum(withheld.values()),
-        suppressed_cell_count=sum(withheld[name] * figures[name] for name in withheld),
+        withheld_row_count=withheld,
+        suppressed_cell_count=untold + sum(counts[1] * figures[name] for name, counts in allowed.controlled.row_counts.items()),
         refused=tuple(sorted(allowed.controlled.refused)),
-        already_shown_count=allowed.controlled.already_shown_count,
         byte_count=byte_count,
     )

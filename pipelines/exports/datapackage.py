@@ -20,9 +20,8 @@ _MEDIA: Final = {
     ".pdf": "application/pdf",
 }
 WITHHELD_MEANING: Final = (
-    "Empty, or why the row's figures are withheld. small_group: it is about too few people, or would give away a row that is; "
-    "which of the two is not said, because that would give it away too. part: some of its figures are, because another table "
-    "withholds them."
+    "Empty, or why figures of the row are not told. small_group: the whole row, as it is about fewer people than the smallest group, or about "
+    "none. part: some of its figures, as they are about few (none to seven), or would give others away that are."
 )
 
 
@@ -34,8 +33,9 @@ def write_datapackage(allowed: Release, folder: Path, files: Sequence[Path]) -> 
         "title": f"perdure: communication media and lasting relationships, as of {allowed.as_of or 'no day'}",
         "description": (
             "Organisation-level figures after disclosure control: groups of fewer than "
-            f"{allowed.policy.minimum_group_size} people are withheld, with what would give them away; "
-            f"counts are rounded to {allowed.policy.rounding_base}. No table is about a person."
+            f"{allowed.policy.minimum_group_size} people are withheld, with what would give them away; counts are rounded to "
+            f"{allowed.policy.rounding_base} or more coarsely, volumes to preferred numbers (ISO 3, R10), shares to steps that hide small parts. "
+            "No table is about a person."
         ),
         "version": allowed.version,
         "created": allowed.built_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -74,6 +74,7 @@ def _schema(spec: ReleasedTable) -> dict[str, Any]:
             "title": column.name.replace("_", " "),
             "description": column.description,
             "unit": column.unit,
+            "role": column.role or "dimension",
         }
         for column in spec.columns
     ]

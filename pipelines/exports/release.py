@@ -6,7 +6,7 @@ The exports and the report are made from one and the same release, so a figure o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
@@ -14,24 +14,23 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from connectors.errors import UserError
-from metrics.disclosure import Controlled, DisclosurePolicy, control
-
-CORE_TABLES: Final = ("coverage_day", "gap", "observation", "panel", "policy", "declared_relationship", "organisation")
-"""Core tables that leave: what was collected, and what the organisation declared."""
+from metrics.disclosure import Controlled, DisclosureError, DisclosurePolicy, control
+from metrics.roles import Role, parse_role
+from pipelines.exports.told import FOLDER, as_told, circumstances
 
 PARQUET: Final = "parquet"
-"""The folder of an export that holds its Parquet files; the next export reads it to know what was shown."""
+"""The folder of an export that holds its Parquet files."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReleasedColumn:
-    """A column's name, unit and meaning."""
+    """A column's name, unit and meaning, and what it is to disclosure control; no role for a dimension."""
 
     name: str
     unit: str
+    role: str
     description: str
 
 
@@ -49,6 +48,11 @@ class ReleasedTable:
     is_restricted: bool
     caveats: tuple[str, ...]
     references: tuple[str, ...]
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """What each column but the dimensions is to disclosure control; empty where nothing may leave."""
+        return {column.name: parse_role(column.role) for column in self.columns if column.role}
 
     @property
     def full_name(self) -> str:
@@ -82,13 +86,13 @@ class Release:
         return self.controlled.tables
 
 
-def release(published: Path, policy: DisclosurePolicy, previous: Path | None = None) -> Release:
-    """Read the published file and pass it through disclosure control.
+def release(published: Path, policy: DisclosurePolicy, told: Path | None = None) -> Release:
+    """Read the published file, pass it through disclosure control, and keep what was told before as it was told.
 
     Args:
         published: The published file; opened read-only.
         policy: How strict to be.
-        previous: The folder of the last export; what it showed and withheld is taken into account.
+        told: Where the home keeps what was told; by default `told/` beside the published file.
 
     Raises:
         UserError: If the file is not there or is no published file.
@@ -103,26 +107,27 @@ def release(published: Path, policy: DisclosurePolicy, previous: Path | None = N
             raise UserError(f"{published.name}: is no published file (it has no catalogue); run `perdure publish`") from None
         leaving = [spec for spec in specs.values() if _may_leave(spec)]
         tables = {spec.full_name: _read(connection, spec) for spec in leaving}
-    earlier = read_export(previous) if previous is not None else {}
-    controlled = control(tables, {spec.full_name: spec for spec in leaving}, policy, earlier)
+        now = circumstances(connection)
+    try:
+        controlled = control(tables, {spec.full_name: spec for spec in leaving}, policy)
+    except DisclosureError as error:
+        # it names tables and columns, and whoever added one can mend its header
+        raise UserError(f"nothing leaves: {error}") from None
+    roles = {name: specs[name].roles for name in controlled.tables}
+    grains = {name: specs[name].grain for name in controlled.tables}
+    kept = as_told(controlled.tables, roles, grains, now, told or published.parent / FOLDER, policy.minimum_group_size)
+    controlled = replace(controlled, tables=kept)
     return Release(about[0], about[1], about[2], specs, controlled, policy)
 
 
-def read_export(folder: Path) -> dict[str, pa.Table]:
-    """Full name -> table of an export, as it left; empty where it holds none."""
-    return {path.stem: pq.read_table(path) for path in sorted((folder / PARQUET).glob("*.parquet"))}
-
-
 def _may_leave(spec: ReleasedTable) -> bool:
-    if spec.is_restricted:
-        return False
-    return spec.schema == "metrics" or spec.name in CORE_TABLES
+    return not spec.is_restricted and (spec.schema == "metrics" or bool(spec.roles))
 
 
 def _documentation(connection: duckdb.DuckDBPyConnection) -> dict[str, ReleasedTable]:
     columns: dict[str, list[ReleasedColumn]] = {}
     for schema, table, *column in connection.execute(
-        "select table_schema, table_name, column_name, unit, description from metrics.catalog_column "
+        "select table_schema, table_name, column_name, unit, coalesce(role, ''), description from metrics.catalog_column "
         "order by table_schema, table_name, position"
     ).fetchall():
         columns.setdefault(f"{schema}.{table}", []).append(ReleasedColumn(*column))

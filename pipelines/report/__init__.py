@@ -40,21 +40,20 @@ _BROWSER_FLAGS: Final = (
 _PDF_SECONDS: Final = 120
 
 
-def render(published: Path, *, language: str = "en", policy: DisclosurePolicy | None = None, previous: Path | None = None) -> str:
+def render(published: Path, *, language: str = "en", policy: DisclosurePolicy | None = None) -> str:
     """Return the report on a published file as one HTML page.
 
     Args:
         published: The published file; opened read-only.
         language: `en` or `fr`.
         policy: How strict disclosure control is.
-        previous: The folder of the last export, so that the page gives no more away than the exports do.
 
     Raises:
         UserError: If nothing is published, or there is no such language.
     """
     if language not in LANGUAGES:
         raise UserError(f"--lang {language}: there is no such language; choose one of {', '.join(LANGUAGES)}")
-    return render_release(release(published, policy or DisclosurePolicy(), previous), language=language)
+    return render_release(release(published, policy or DisclosurePolicy()), language=language)
 
 
 def render_release(allowed: Release, *, language: str) -> str:

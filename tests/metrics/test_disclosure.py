@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metrics.disclosure._cells import AT_LEAST, AT_MOST, SUM, Cells
 from pydantic import ValidationError
 
 from metrics.disclosure import (
@@ -24,7 +25,6 @@ from metrics.disclosure import (
     roles_of,
 )
 from metrics.disclosure._attack import bounds_of, cleared
-from metrics.disclosure._cells import AT_LEAST, AT_MOST, SUM, Cells
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pipelines.report.cells import Row, View
 from pipelines.report.sections.shared import heads, line, missing
 
 STATUS: Final = "metrics.charter_status"
-STATES: Final = ("lost", "hanging_on_one", "thinning", "not_observed", "on_track")
+STATES: Final = ("off_track", "hanging_on_one", "not_observed", "on_track")
 """From what asks for attention to what does not."""
 
 
@@ -19,11 +19,11 @@ def charter(view: View) -> Section:
     """Each declared relationship with its state and the evidence."""
     words = view.words
     rows = view.rows(STATUS)
-    if not rows or not view.has(STATUS, "name", "status", "met_count", "required_count", "last_mutual_contact_date"):
+    if not rows or not view.has(STATUS, "name", "standing", "met_count", "required_count", "last_mutual_contact_date"):
         if not view.rows("core.declared_relationship"):
             return Section("charter", words("charter.title"), [Text(words("charter.none"), "missing")], words("charter.question"))
         return missing(view, "charter", STATUS)
-    rows = sorted(rows, key=lambda row: (STATES.index(row["status"]) if row["status"] in STATES else -1, row["relationship_key"]))
+    rows = sorted(rows, key=lambda row: (STATES.index(row["standing"]) if row["standing"] in STATES else -1, row["relationship_key"]))
     declared = {row["relationship_key"]: row["name"] for row in view.rows("core.declared_relationship")}
     table = Table(
         words("charter.caption"),
@@ -54,26 +54,21 @@ def _name(row: Row, declared: dict[str, str]) -> Markup:
 
 
 def _state(view: View, row: Row) -> Markup:
-    look = {"on_track": "good", "thinning": "weak", "hanging_on_one": "weak"}.get(row["status"], "bad")
-    state = Markup('<span class="state {}">{}</span>').format(look, view.words.name("charter.state", row["status"]))
-    why = f"charter.reason.{row['reason']}"
-    return Markup("{}<br><span class=ci>{}</span>").format(state, view.words(why)) if view.words.has(why) else state
+    if row.is_withheld:
+        return view.withheld()
+    look = {"on_track": "good", "hanging_on_one": "weak"}.get(row["standing"], "bad")
+    return Markup('<span class="state {}">{}</span>').format(look, view.words.name("charter.state", row["standing"]))
 
 
 def _said(view: View, rows: list[Row], declared: dict[str, str]) -> list[Markup]:
     """Which declared relationships ask for attention, with what there is and what was asked for; then those that are on track."""
     words = view.words
     said = []
-    for state in (*STATES[:3], STATES[-1]):
+    for state in (*STATES[:2], STATES[-1]):
         named = [
-            words(
-                "charter.counted",
-                name=_name(row, declared),
-                met=view.cell(row, "met_count", "count"),
-                required=view.cell(row, "required_count", "count"),
-            )
+            words("charter.counted", name=_name(row, declared), required=view.cell(row, "required_count", "count"))
             for row in rows
-            if row["status"] == state and not row.is_withheld
+            if row["standing"] == state and not row.is_withheld
         ]
         if named:
             said.append(words(f"charter.said_{state}", names=words.listed(named)))

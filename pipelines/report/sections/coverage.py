@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from markupsafe import Markup
@@ -12,20 +12,19 @@ from pipelines.report.cells import Row, View
 from pipelines.report.charts import Scale, coverage_strip
 from pipelines.report.sections.shared import heads, missing
 
-DAYS: Final = "core.coverage_day"
+PERIODS: Final = "metrics.coverage_panel"
 GAPS: Final = "core.gap"
 OBSERVED: Final = "core.observation"
 MOST_GAPS: Final = 12
 
 
 def coverage(view: View) -> Section:
-    """A strip of days by medium, the gaps in words, and what is withheld."""
+    """A strip of periods by medium, the gaps in words, and what is withheld."""
     words = view.words
-    days = view.rows(DAYS)
-    if not days:
-        return missing(view, "coverage", DAYS)
-    first, last = min(row["date"] for row in days), max(row["date"] for row in days)
-    blocks: list[Block] = [Text(_stretches(view), "lead"), _strips(view, days, first, last)]
+    periods = [row for row in view.rows(PERIODS, panel_kind=view.panels.kind) if not row.is_withheld]
+    if not periods:
+        return missing(view, "coverage", PERIODS)
+    blocks: list[Block] = [Text(_stretches(view), "lead"), _strips(view, periods)]
     together: dict[tuple[str, str, date, date], list[Row]] = {}
     for row in sorted(view.rows(GAPS), key=lambda row: (-row["day_count"], row["date_from"])):
         together.setdefault((row["source"], row["kind"], row["date_from"], row["date_to"]), []).append(row)
@@ -55,23 +54,25 @@ def _stretches(view: View) -> Markup:
     return words("coverage.said", stretches=words.listed(listed))
 
 
-def _strips(view: View, days: list[Row], first: date, last: date) -> Table:
+def _strips(view: View, periods: list[Row]) -> Table:
     words = view.words
     status: dict[tuple[str, str], dict[date, str]] = {}
-    for row in days:
-        status.setdefault((row["source"], row["medium"]), {})[row["date"]] = row["status"]
-    whole = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    for row in periods:
+        status.setdefault((row["source"], row["medium"]), {})[row["panel_start"]] = row["status"]
+    whole = sorted({row["panel_start"] for row in periods})
     lines = []
     for (source, medium), known in sorted(status.items(), key=lambda each: (each[0][1], each[0][0])):
-        codes = [known.get(day, "none") for day in whole]
+        codes = [known.get(start, "none") for start in whole]
         seen = sorted(known)
-        alt = words("coverage.alt", medium=view.medium(medium), start=words.day(seen[0]), end=words.day(seen[-1]))
+        alt = words(
+            "coverage.alt", medium=view.medium(medium), start=view.period(seen[0]).striptags(), end=view.period(seen[-1]).striptags()
+        )
         lines.append(
             (
                 Markup("{}<br><span class=ci>{}</span>").format(view.medium(medium), words.name("source", source)),
                 coverage_strip(codes, str(alt)),
-                view.day(seen[0]),
-                view.day(seen[-1]),
+                view.period(seen[0]),
+                view.period(seen[-1]),
             )
         )
     return Table(
@@ -86,11 +87,7 @@ def _gap(view: View, rows: list[Row]) -> Markup:
     """One silence, or one failure to collect, with all media that it took."""
     words = view.words
     row = rows[0]
-    media = []
-    for each in rows:
-        name = view.medium(each["medium"])
-        expected = each.number("expected_count")
-        media.append(name if expected is None else words("coverage.expected", medium=name, n=view.cell(each, "expected_count", "count")))
+    media = [view.medium(each["medium"]) for each in rows]
     return words(
         f"coverage.gap_{row['kind']}",
         media=words.listed(media),

@@ -37,11 +37,7 @@ def outside(view: View) -> Section:
     blocks += _table(view, kinds, single, names, earlier)
     hanging = [row for row in single if row.get("is_hanging_on_one")]
     if hanging:
-        blocks.append(
-            Points(
-                [words("outside.hanging", name=_name(row, names), share=view.cell(row, "top_internal_share", "percent")) for row in hanging]
-            )
-        )
+        blocks.append(Points([words("outside.hanging", name=_name(row, names)) for row in hanging]))
     blocks.append(Text(words("outside.note"), "note"))
     return Section("outside", words("outside.title"), blocks, words("outside.question"), headline)
 

@@ -11,11 +11,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from metrics.disclosure._cells import cells_of
 from organisations import START, organisation
 from worlds import built
 
 from metrics.disclosure import WHOLE, WITHHELD, DisclosurePolicy, control, feasible_intervals, roles_of
-from metrics.disclosure._cells import cells_of
 from metrics.parameters import Parameters
 from pipelines.exports.release import ReleasedTable
 from pipelines.publish import publish

@@ -1,4 +1,4 @@
-"""The web of cells: every guard of every table, and which cells total which others.
+"""The web of cells: every count and volume of every table, and which cells total which others.
 
 A cell is a measure with the values of its dimensions, totals left out. Its key is the sum, modulo 2^64, of one hash a
 dimension value (Zobrist's scheme), so that the key of the cell which totals a dimension is a subtraction away, and cells
@@ -8,7 +8,7 @@ that several tables repeat meet by themselves.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrics.disclosure._policy import Documented, Roles
+from metrics.disclosure._policy import Documented, TableRoles
+from metrics.roles import PEOPLE, VOLUME
 
 Hashes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.float64]
@@ -39,13 +40,15 @@ _MOSTLY_SUMS: Final = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Guards of all tables as cells.
+    """Counts and volumes of all tables as cells.
 
     Attributes:
         keys: Each cell's key.
         values: Each cell's exact value.
-        row_cell: (table number, row, cell), one line a guard of a row.
-        row: For each line of `row_cell`, the number of the row over all tables.
+        is_people: Which cells count people.
+        is_volume: Which cells are volumes; the others count people or pairs.
+        is_guard: Which cells say how many people some row is about.
+        shown_by: (table number, row, column number, cell), one line for each figure of each row.
         parent: For each link, the cell that is the total.
         child: For each link, a cell that is a part.
         kind: For each link, how the total relates to its parts: SUM, AT_MOST or AT_LEAST.
@@ -54,8 +57,10 @@ class Cells:
 
     keys: Hashes
     values: Numbers
-    row_cell: Indices
-    row: Indices
+    is_people: Flags
+    is_volume: Flags
+    is_guard: Flags
+    shown_by: Indices
     parent: Indices
     child: Indices
     kind: Indices
@@ -126,7 +131,7 @@ def _grouped(grouping: pa.ChunkedArray, level: pa.ChunkedArray) -> _Dimension:
     return _Dimension(("grouping", "level"), np.where(pattern > 0, hashes[grouping_codes, level_codes], np.uint64(0)), pattern, patterns)
 
 
-def dimensions_of(table: pa.Table, roles: Roles) -> list[_Dimension]:
+def dimensions_of(table: pa.Table, roles: TableRoles) -> list[_Dimension]:
     """The dimensions of a table's rows."""
     columns = list(roles.dimensions)
     found = []
@@ -142,7 +147,7 @@ def dimensions_of(table: pa.Table, roles: Roles) -> list[_Dimension]:
     return found
 
 
-def dimension_keys(table: pa.Table, roles: Roles) -> Hashes:
+def dimension_keys(table: pa.Table, roles: TableRoles) -> Hashes:
     """One key a row from its dimensions alone, totals left out: rows of different tables that speak of the same have the same."""
     keys = np.zeros(table.num_rows, np.uint64)
     for dimension in dimensions_of(table, roles):
@@ -150,12 +155,12 @@ def dimension_keys(table: pa.Table, roles: Roles) -> Hashes:
     return keys
 
 
-def row_keys(table: pa.Table, spec: Documented, roles: Roles) -> Hashes:
+def row_keys(table: pa.Table, spec: Documented, roles: TableRoles) -> Hashes:
     """One key a row of a table, from its dimensions: to find the same row in an earlier export."""
     return dimension_keys(table, roles) + np.uint64(_hash("row", spec.schema, spec.name))
 
 
-def is_dated(table: pa.Table, roles: Roles) -> Flags:
+def is_dated(table: pa.Table, roles: TableRoles) -> Flags:
     """Which rows speak of one week or month, so that their figures no longer change."""
     if "panel_kind" not in roles.dimensions:
         return np.zeros(table.num_rows, np.bool_)
@@ -164,28 +169,35 @@ def is_dated(table: pa.Table, roles: Roles) -> Flags:
 
 
 @dataclass(slots=True)
-class _Guard:
-    """One guard column of one table, as cells before they meet those of other tables."""
+class _Figures:
+    """One column of one table, as cells before they meet those of other tables."""
 
     table: int
+    column: int
     rows: Indices
     values: Numbers
     dimensions: list[_Dimension]
     keys: Hashes
+    is_people: bool
+    is_volume: bool
+    is_guard: bool
 
 
-def _guards_of(number: int, table: pa.Table, roles: Roles) -> list[_Guard]:
+def _figures_of(number: int, table: pa.Table, roles: TableRoles) -> Iterator[_Figures]:
     dimensions = dimensions_of(table, roles)
-    found = []
-    for column in roles.guards:
+    for column in roles.counted:
+        role = roles.columns[column]
         values = pc.cast(table[column], pa.float64()).to_numpy()
         rows = np.flatnonzero(~np.isnan(values))
-        shorter = _shorter(column, dimensions, table, rows, values[rows])
+        if not len(rows):
+            continue
+        shorter = _shorter(column, dimensions, table, rows, values[rows]) if role.is_guard else []
         is_plain = any(len(np.unique(_keys(m, about, rows))) * _PLAINLY_REPEATED <= len(rows) for m, about in shorter)
         for measure, about in shorter if is_plain else ((column, dimensions), *shorter):
             taken = [_Dimension(d.columns, d.hashes[rows], d.pattern[rows], d.patterns) for d in about]
-            found.append(_Guard(number, rows, values[rows], taken, _keys(measure, about, rows)))
-    return found
+            keys = _keys(measure, about, rows)
+            place = table.column_names.index(column)
+            yield _Figures(number, place, rows, values[rows], taken, keys, role.kind == PEOPLE, role.kind == VOLUME, role.is_guard)
 
 
 def _shorter(
@@ -230,23 +242,23 @@ def _is_one_figure(keys: Hashes, values: Numbers) -> bool:
 
 
 class _Known:
-    """The figures of all guards so far, by key; they are kept sorted, so that a further guard costs no more than itself."""
+    """The figures of all columns so far, by key; they are kept sorted, so that a further column costs no more than itself."""
 
     def __init__(self) -> None:
         self.keys: Hashes = np.array([], np.uint64)
         self.values: Numbers = np.array([], np.float64)
 
-    def take(self, guard: _Guard) -> bool:
-        """Add a guard's figures, unless they contradict themselves or what is known."""
-        keys, first = np.unique(guard.keys, return_index=True)
-        values = guard.values[first]
-        if len(keys) < len(guard.keys) and not _is_one_figure(guard.keys, guard.values):
+    def take(self, figures: _Figures) -> bool:
+        """Add a column's figures, unless they contradict themselves or what is known."""
+        keys, first = np.unique(figures.keys, return_index=True)
+        values = figures.values[first]
+        if len(keys) < len(figures.keys) and not _is_one_figure(figures.keys, figures.values):
             return False
         at = np.searchsorted(self.keys, keys)
         is_there = np.zeros(len(keys), np.bool_)
         inside = at < len(self.keys)
         is_there[inside] = self.keys[at[inside]] == keys[inside]
-        if not np.all(self.values[at[is_there]] == values[is_there]):
+        if not np.all(np.isclose(self.values[at[is_there]], values[is_there])):
             return False
         new = ~is_there
         self.keys = np.insert(self.keys, at[new], keys[new])
@@ -254,76 +266,124 @@ class _Known:
         return True
 
 
-def cells_of(tables: Sequence[tuple[pa.Table, Roles]]) -> Cells:
-    """Put the guards of all tables together and find which cells total which."""
-    guards: list[_Guard] = []
+def cells_of(tables: Sequence[tuple[pa.Table, TableRoles]]) -> Cells:
+    """Put the counts and volumes of all tables together and find which cells total which."""
+    found: list[_Figures] = []
     known = _Known()
     for number, (table, roles) in enumerate(tables):
-        for guard in _guards_of(number, table, roles):
+        for figures in _figures_of(number, table, roles):
             # cells that two tables share are the same cells only if they never contradict each other
-            if not known.take(guard):
-                guard.keys = guard.keys + np.uint64(_hash("table", str(number), str(len(guards))))
-                known.take(guard)
-            guards.append(guard)
-    all_keys = np.concatenate([np.array([], np.uint64), *(guard.keys for guard in guards)])
-    all_values = np.concatenate([np.array([], np.float64), *(guard.values for guard in guards)])
+            if not known.take(figures):
+                figures.keys = figures.keys + np.uint64(_hash("table", str(number), str(len(found))))
+                known.take(figures)
+            found.append(figures)
+    all_keys = np.concatenate([np.array([], np.uint64), *(each.keys for each in found)])
+    all_values = np.concatenate([np.array([], np.float64), *(each.values for each in found)])
     keys, first, inverse = np.unique(all_keys, return_index=True, return_inverse=True)
-    row_cell = (
-        np.column_stack(
-            [
-                np.concatenate([np.full(len(guard.rows), guard.table, np.int64) for guard in guards]),
-                np.concatenate([guard.rows for guard in guards]),
-                inverse.astype(np.int64),
-            ]
-        )
-        if guards
-        else np.empty((0, 3), np.int64)
+    shown_by = [np.column_stack([np.full(len(f.rows), f.table), f.rows, np.full(len(f.rows), f.column)]) for f in found]
+    places = np.concatenate([np.empty((0, 3), np.int64), *shown_by]).astype(np.int64)
+
+    def marked(which: Sequence[bool]) -> Flags:
+        flags = np.concatenate([np.zeros(0, np.bool_), *(np.full(len(f.rows), mark) for f, mark in zip(found, which, strict=True))])
+        return np.bincount(inverse, flags, minlength=len(keys)) > 0
+
+    return Cells(
+        keys,
+        all_values[first],
+        marked([each.is_people for each in found]),
+        marked([each.is_volume for each in found]),
+        marked([each.is_guard for each in found]),
+        np.column_stack([places, inverse.astype(np.int64)]),
+        *_links(found, tables, keys, all_values[first], inverse),
     )
-    starts = np.cumsum([0, *(table.num_rows for table, _ in tables)])
-    row = starts[row_cell[:, 0]] + row_cell[:, 1]
-    return Cells(keys, all_values[first], row_cell, row, *_links(guards, keys, all_values[first], inverse))
 
 
-def _links(guards: Sequence[_Guard], keys: Hashes, values: Numbers, inverse: npt.NDArray[np.intp]) -> tuple[Indices, ...]:
+def _links(
+    found: Sequence[_Figures],
+    tables: Sequence[tuple[pa.Table, TableRoles]],
+    keys: Hashes,
+    values: Numbers,
+    inverse: npt.NDArray[np.intp],
+) -> tuple[Indices, ...]:
     """Parent, child, kind and line of every link, each link once."""
     parents, children, families = [], [], []
     names: dict[tuple[str, ...], int] = {}
     start = 0
-    for guard in guards:
-        cell = inverse[start : start + len(guard.rows)]
-        start += len(guard.rows)
-        code = np.zeros(len(guard.rows), np.int64)
-        for dimension in guard.dimensions:
+    cell_of: dict[tuple[int, int], tuple[Indices, Indices]] = {}
+    for figures in found:
+        cell = inverse[start : start + len(figures.rows)].astype(np.int64)
+        start += len(figures.rows)
+        cell_of.setdefault((figures.table, figures.column), (figures.rows, cell))
+        code = np.zeros(len(figures.rows), np.int64)
+        for dimension in figures.dimensions:
             code = code * len(dimension.patterns) + dimension.pattern
         for pattern in np.unique(code):
             at = np.flatnonzero(code == pattern)
-            shape = tuple(dimension.patterns[dimension.pattern[at[0]]] for dimension in guard.dimensions)
-            for position, dimension in enumerate(guard.dimensions):
-                if not shape[position]:
-                    continue
-                above = guard.keys[at] - dimension.hashes[at]
-                found = np.searchsorted(keys, above)
-                found[found == len(keys)] = 0
-                is_there = keys[found] == above
-                family = names.setdefault((*sorted(each for each in shape if each), "over", shape[position]), len(names))
-                parents.append(found[is_there])
+            shape = [dimension.patterns[dimension.pattern[at[0]]] for dimension in figures.dimensions]
+            for positions in _droppable(shape):
+                above = figures.keys[at] - sum((figures.dimensions[position].hashes[at] for position in positions), np.uint64(0))
+                place = np.searchsorted(keys, above)
+                place[place == len(keys)] = 0
+                is_there = keys[place] == above
+                name = (*sorted(each for each in shape if each), "over", *(shape[position] for position in positions))
+                family = names.setdefault(name, len(names))
+                parents.append(place[is_there].astype(np.int64))
                 children.append(cell[at][is_there])
                 families.append(np.full(int(is_there.sum()), family, np.int64))
-    if not any(len(each) for each in parents):
-        empty = np.array([], np.int64)
-        return empty, empty, empty, empty
-    triples = np.unique(np.column_stack([np.concatenate(families), np.concatenate(parents), np.concatenate(children)]), axis=0)
-    family, parent, child = triples.T
-    is_new = np.r_[True, (np.diff(family) != 0) | (np.diff(parent) != 0)]
-    line = np.cumsum(is_new) - 1
-    total = values[parent[is_new]]
-    parts = np.bincount(line, values[child]).astype(np.float64)
-    largest = np.zeros(len(total))
-    np.maximum.at(largest, line, values[child])
-    kind = _kinds(family[is_new], total, parts, largest)[line]
-    keep = kind >= 0
-    renumbered = np.unique(line[keep], return_inverse=True)[1].astype(np.int64)
-    return parent[keep].astype(np.int64), child[keep].astype(np.int64), kind[keep], renumbered
+    empty = np.array([], np.int64)
+    parent, child, kind, line = empty, empty, empty, empty
+    if any(len(each) for each in parents):
+        triples = np.unique(np.column_stack([np.concatenate(families), np.concatenate(parents), np.concatenate(children)]), axis=0)
+        family, parent, child = triples.T.astype(np.int64)
+        is_new = np.r_[True, (np.diff(family) != 0) | (np.diff(parent) != 0)]
+        line = np.cumsum(is_new) - 1
+        total = values[parent[is_new]]
+        parts = np.bincount(line, values[child]).astype(np.float64)
+        largest = np.zeros(len(total))
+        np.maximum.at(largest, line, values[child])
+        kind = _kinds(family[is_new], total, parts, largest)[line]
+        keep = kind >= 0
+        line = np.unique(line[keep], return_inverse=True)[1].astype(np.int64)
+        parent, child, kind = parent[keep], child[keep], kind[keep]
+    wholes, parts_of = _among(tables, cell_of, values)
+    after = int(line.max(initial=-1)) + 1
+    return (
+        np.concatenate([parent, wholes]),
+        np.concatenate([child, parts_of]),
+        np.concatenate([kind, np.full(len(wholes), AT_LEAST, np.int64)]),
+        np.concatenate([line, after + np.arange(len(wholes))]),
+    )
+
+
+def _droppable(shape: Sequence[str]) -> Iterator[tuple[int, ...]]:
+    """Which dimensions to add up over: each alone, and both sides of a pair at once."""
+    present = [position for position, each in enumerate(shape) if each]
+    yield from ((position,) for position in present)
+    sides: dict[str, list[int]] = {}
+    for position in present:
+        sides.setdefault(dimension_name(shape[position]), []).append(position)
+    yield from (tuple(both) for name, both in sides.items() if len(both) > 1 and name not in shape)
+
+
+def _among(
+    tables: Sequence[tuple[pa.Table, TableRoles]], cell_of: dict[tuple[int, int], tuple[Indices, Indices]], values: Numbers
+) -> tuple[Indices, Indices]:
+    """In each row, the cell of which another cell counts some."""
+    wholes, parts = [np.array([], np.int64)], [np.array([], np.int64)]
+    for number, (table, roles) in enumerate(tables):
+        for column in roles.counted:
+            whole = roles.columns[column].of
+            places = [(number, table.column_names.index(each)) for each in (whole, column) if each]
+            if len(places) < 2 or any(place not in cell_of for place in places):
+                continue
+            (rows, cells), (part_rows, part_cells) = (cell_of[place] for place in places)
+            _, at, part_at = np.intersect1d(rows, part_rows, assume_unique=True, return_indices=True)
+            holds = values[part_cells[part_at]] <= values[cells[at]] + 1e-9
+            wholes.append(cells[at][holds])
+            parts.append(part_cells[part_at][holds])
+    pairs = np.unique(np.column_stack([np.concatenate(wholes), np.concatenate(parts)]), axis=0)
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    return pairs[:, 0], pairs[:, 1]
 
 
 def _kinds(family: Indices, total: Numbers, parts: Numbers, largest: Numbers) -> Indices:
@@ -343,11 +403,3 @@ def _kinds(family: Indices, total: Numbers, parts: Numbers, largest: Numbers) ->
         if np.mean(is_sum[at]) >= _MOSTLY_SUMS:
             kinds[at & is_sum] = SUM
     return kinds
-
-
-def previous_rows(previous: Mapping[str, pa.Table], spec: Documented, roles: Roles) -> tuple[pa.Table, Hashes] | None:
-    """The rows of an earlier export of the same table with their keys; None where it was not there or had other dimensions."""
-    table = previous.get(f"{spec.schema}.{spec.name}")
-    if table is None or not set(roles.dimensions) <= set(table.column_names):
-        return None
-    return table, row_keys(table, spec, roles)
