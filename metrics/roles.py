@@ -15,11 +15,11 @@ A header says it in lines `role: <role> | <columns>`; columns of the grain are d
 - `calendar`: dates and counts of days and periods. `design`: what was set, declared or drawn, and counts of teams and media.
 - `inside`: never leaves, as it is about the busiest few; it is for analysts alone.
 
-`words`, `calendar` and `design` may add `with TABLE` where nobody counted people: a row leaves only if that table tells of the whole time of the
-same (of the dimensions that both have), else not even its dimensions do.
+`words`, `calendar` and `design` may add `with TABLE` where nobody counted people: a row leaves only if that table tells of the whole
+time of the same (of the dimensions that both have), else not even its dimensions do.
 
-`people`, `pairs` and `volume` may add `over DIMENSION and DIMENSION` where the total row of a dimension is exactly the sum of its parts, and
-`by COLUMN and COLUMN` where fewer people than the row's have a part in it: then those people guard it.
+`people`, `pairs` and `volume` may add `over DIMENSION and DIMENSION` where the total row of a dimension is exactly the sum of its parts,
+and `by COLUMN and COLUMN` where fewer people than the row's have a part in it: then those people guard it.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.catalog import TableSpec, load_catalog
+from pipelines.catalog import Column, TableSpec, load_catalog
 from pipelines.settings import setting_rows
 
 
@@ -24,8 +24,8 @@ def data_dictionary(catalog: Mapping[str, TableSpec] | None = None) -> str:
         facts = [f"One row for each {', '.join(spec.grain)}."] if spec.grain else []
         facts += ["Restricted: about persons or pairs, never exported."] if spec.is_restricted else []
         facts += [f"Defined in `metrics/{spec.family}/{spec.path.name}`."]
-        lines += [" ".join(facts), "", "| Column | Unit | Meaning |", "|---|---|---|"]
-        lines += [f"| {column.name} | {column.unit} | {_cell(column.description)} |" for column in spec.columns]
+        lines += [" ".join(facts), "", *_head(spec)]
+        lines += [_row(spec, column) for column in spec.columns]
         lines += [
             "",
             *(f"- Caution: {caveat}" for caveat in spec.caveats),
@@ -33,6 +33,18 @@ def data_dictionary(catalog: Mapping[str, TableSpec] | None = None) -> str:
             "",
         ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _head(spec: TableSpec) -> list[str]:
+    """Tables that may leave also say what each column is to disclosure control."""
+    return (
+        ["| Column | Unit | Leaves as | Meaning |", "|---|---|---|---|"] if spec.roles else ["| Column | Unit | Meaning |", "|---|---|---|"]
+    )
+
+
+def _row(spec: TableSpec, column: Column) -> str:
+    role = f"{spec.roles.get(column.name, 'dimension')} | " if spec.roles else ""
+    return f"| {column.name} | {column.unit} | {role}{_cell(column.description)} |"
 
 
 def settings_table() -> str:

@@ -79,13 +79,7 @@ def control(tables: Mapping[str, pa.Table], specs: Mapping[str, Documented], pol
         name: np.zeros(tables[name].num_rows, np.bool_) for name in names if any(role.beside for role in roles[name].columns.values())
     }
     cells = cells_of([(tables[name], roles[name]) for name in names])
-    table, row, _, cell = cells.shown_by.T
-    withheld = np.zeros(len(cells.keys), np.bool_)
-    for number, name in enumerate(names):
-        at = table == number
-        withheld[cell[at][small[name][row[at]]]] = True
-    # nothing (0) of a withheld row is withheld with it elsewhere too: that there is none is a figure
-    done = protect(cells, withheld, policy)
+    done = protect(cells, _withheld(cells, [small[name] for name in names], policy), policy)
     blank = repeated({name: tables[name] for name in names}, roles, small)
     out, counts = {}, {}
     for number, name in enumerate(names):
@@ -129,6 +123,18 @@ def _beside(
     return table
 
 
+def _withheld(cells: Cells, small: Sequence[Flags], policy: DisclosurePolicy) -> Flags:
+    """Cells that no row may tell: what a withheld row tells, none included, and of what many rows repeat (a team's size) what is small."""
+    table, row, _, cell, is_whole = cells.shown_by.T
+    starts = np.cumsum([0, *(len(flags) for flags in small)])
+    gone = np.concatenate([np.zeros(0, np.bool_), *small])[starts[table] + row]
+    found = np.zeros(len(cells.keys), np.bool_)
+    found[cell[gone & (is_whole == 1)]] = True
+    shown_count = np.bincount(cell, ~gone, minlength=len(found))
+    found |= (shown_count == 0) | (cells.is_guard & cells.is_people & (cells.values < policy.minimum_group_size))
+    return found
+
+
 def _numbers(values: pa.ChunkedArray) -> Numbers:
     return np.array(pc.cast(values, pa.float64()).to_numpy(), np.float64)
 
@@ -157,10 +163,8 @@ class _Shaped:
             np.logical_or.at(blank, at[:, 1], untold[at[:, 3]])
             for by in role.by:
                 blank |= ~(self._exact[by] >= self._policy.minimum_group_size)
-            if role.kind == VOLUME:
-                told = preferred(values)
-            else:
-                told = rounded(values, self._base[name], np.full(len(values), role.is_guard))
+            keeps_first = np.full(len(values), role.is_guard)
+            told = preferred(values) if role.kind == VOLUME else rounded(values, self._base[name], keeps_first)
             told[blank] = np.nan
             self._told[name] = told
         before = row_before(self._table, self._roles.dimensions)
@@ -211,14 +215,25 @@ class _Shaped:
         small = np.asarray(few(self._base[role.of])) if self._roles.columns[role.of].kind != PEOPLE else self._policy.minimum_group_size
         if role.kind == SHARE:
             found = share(values, on, step, np.broadcast_to(np.asarray(small, np.float64), values.shape))
+            found[self._is_untold_part(values * on, role)] = np.nan
         else:
             found = estimate(values, step) if self._is_stepped(name) else significant(values, self._policy.ratio_digits)
         return np.where(np.isnan(self._told[role.of]) | np.isnan(step), np.nan, found)
 
+    def _is_untold_part(self, part: Numbers, role: Role) -> Flags:
+        """Where a share's part, or its rest, is a count that is left out to shield another: the share would tell it."""
+        found = np.zeros(len(part), np.bool_)
+        for name in self._roles.counted:
+            if self._roles.columns[name].of == role.of:
+                count = self._exact[name]
+                is_it = (np.abs(count - part) < 0.5) | (np.abs(self._exact[role.of] - count - part) < 0.5)
+                found |= is_it & np.isnan(self._told[name]) & (count > few(self._base[name]))
+        return found
+
     def _interval(self, name: str, role: Role) -> Numbers:
         main = self._roles.columns[role.of]
         values, told = self._exact[name], self._resting(role.of, main)
-        on, step = self._support(role.of, main)
+        _, step = self._support(role.of, main)
         # an end that stands alone tells as much as an estimate: it needs the same number behind it
         unknown = np.isnan(self._told[main.of]) | np.isnan(step) | (np.isnan(told) & ~np.isnan(self._exact[role.of]))
         is_low = bool(np.nansum(values - self._exact[role.of]) <= 0)

@@ -111,7 +111,7 @@ def share(values: Numbers, resting_on: Numbers, step: Numbers, small: Numbers) -
     """Shares in their steps; none or all where the part or the rest is not above `small`."""
     part = values * resting_on
     inside = np.clip(np.round(values / step) * step, step, 1 - step)
-    found = np.where(part <= small, 0.0, np.where(resting_on - part <= small, 1.0, inside))
+    found = np.where(part <= small + 1e-6, 0.0, np.where(resting_on - part <= small + 1e-6, 1.0, inside))
     return _clean(np.where(np.isnan(step) | np.isnan(values), np.nan, found))
 
 

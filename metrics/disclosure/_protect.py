@@ -81,7 +81,7 @@ def protect(cells: Cells, withheld: Flags, policy: DisclosurePolicy) -> Protecti
 
 
 def _loosen(cells: Cells, cell: int, base: Numbers, blank: Flags, withheld: Flags, first: int, reach: int) -> None:
-    """Tell the figures around a cell more coarsely: in each line the largest that is told, and that which rounding cannot help not at all."""
+    """Tell the figures around a cell more coarsely: in each line the largest that is told; not at all where rounding cannot help."""
     around = np.zeros(len(base), np.bool_)
     around[cell] = True
     for _ in range(reach):

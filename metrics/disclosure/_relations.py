@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metrics.disclosure._policy import TableRoles
-from metrics.disclosure._web import Numbers, dimensions_of
+from metrics.disclosure._web import Hashes, Numbers, dimension_keys, dimensions_of
 from metrics.roles import VOLUME
 
 _LEAST_LINES: Final = 8
@@ -30,7 +30,7 @@ def undeclared(tables: Mapping[str, pa.Table], roles: Mapping[str, TableRoles]) 
         if not volumes or not table.num_rows:
             continue
         dimensions = dimensions_of(table, role)
-        keys = np.sum([dimension.hashes for dimension in dimensions], axis=0, dtype=np.uint64)
+        keys = dimension_keys(table, role)
         for dimension in dimensions:
             declared = set(dimension.columns)
             for column in volumes:
@@ -42,7 +42,7 @@ def undeclared(tables: Mapping[str, pa.Table], roles: Mapping[str, TableRoles]) 
     return found
 
 
-def _adds_up(keys: Numbers, hashes: Numbers, values: Numbers) -> bool:
+def _adds_up(keys: Hashes, hashes: Hashes, values: Numbers) -> bool:
     known = ~np.isnan(values)
     is_total = (hashes == 0) & known
     is_part = (hashes != 0) & known & (values > 0)

@@ -1,4 +1,4 @@
-"""Shares and estimates that several tables repeat: what one of them withholds, no other may show. (Counts meet in the web of cells.)"""
+"""Shares and estimates that several tables repeat: what one of them withholds, no other may show."""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ class Cells:
         is_people: Which cells count people.
         is_volume: Which cells are volumes; the others count people or pairs.
         is_guard: Which cells say how many people some row is about.
-        shown_by: (table number, row, column number, cell), one line for each figure of each row.
+        shown_by: (table number, row, column number, cell, whether the cell has all dimensions of the row), one line for each figure of
+            each row, and one more where rows repeat a figure that is about fewer dimensions.
         parent: For each link, the cell that is the total.
         child: For each link, a cell that is a part.
         kind: For each link, how the total relates to its parts: SUM, AT_MOST or AT_LEAST.
@@ -181,6 +182,7 @@ class _Figures:
     is_people: bool
     is_volume: bool
     is_guard: bool
+    is_whole: bool
 
 
 def _figures_of(number: int, table: pa.Table, roles: TableRoles) -> Iterator[_Figures]:
@@ -196,8 +198,9 @@ def _figures_of(number: int, table: pa.Table, roles: TableRoles) -> Iterator[_Fi
         for measure, about in shorter if is_plain else ((column, dimensions), *shorter):
             taken = [_Dimension(d.columns, d.hashes[rows], d.pattern[rows], d.patterns) for d in about]
             keys = _keys(measure, about, rows)
-            place = table.column_names.index(column)
-            yield _Figures(number, place, rows, values[rows], taken, keys, role.kind == PEOPLE, role.kind == VOLUME, role.is_guard)
+            place, is_whole = table.column_names.index(column), about is dimensions
+            kinds = role.kind == PEOPLE, role.kind == VOLUME, role.is_guard
+            yield _Figures(number, place, rows, values[rows], taken, keys, *kinds, is_whole)
 
 
 def _shorter(
@@ -283,6 +286,8 @@ def cells_of(tables: Sequence[tuple[pa.Table, TableRoles]]) -> Cells:
     shown_by = [np.column_stack([np.full(len(f.rows), f.table), f.rows, np.full(len(f.rows), f.column)]) for f in found]
     places = np.concatenate([np.empty((0, 3), np.int64), *shown_by]).astype(np.int64)
 
+    whole = np.concatenate([np.zeros(0, np.bool_), *(np.full(len(each.rows), each.is_whole) for each in found)])
+
     def marked(which: Sequence[bool]) -> Flags:
         flags = np.concatenate([np.zeros(0, np.bool_), *(np.full(len(f.rows), mark) for f, mark in zip(found, which, strict=True))])
         return np.bincount(inverse, flags, minlength=len(keys)) > 0
@@ -293,7 +298,7 @@ def cells_of(tables: Sequence[tuple[pa.Table, TableRoles]]) -> Cells:
         marked([each.is_people for each in found]),
         marked([each.is_volume for each in found]),
         marked([each.is_guard for each in found]),
-        np.column_stack([places, inverse.astype(np.int64)]),
+        np.column_stack([places, inverse.astype(np.int64), whole.astype(np.int64)]),
         *_links(found, tables, keys, all_values[first], inverse),
     )
 

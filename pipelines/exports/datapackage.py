@@ -20,8 +20,8 @@ _MEDIA: Final = {
     ".pdf": "application/pdf",
 }
 WITHHELD_MEANING: Final = (
-    "Empty, or why figures of the row are not told. small_group: the whole row, as it is about fewer people than the smallest group, or about "
-    "none. part: some of its figures, as they are about few (none to seven), or would give others away that are."
+    "Empty, or why figures of the row are not told. small_group: the whole row, as it is about fewer people than the smallest group, or "
+    "about none. part: some of its figures, as they are about few (none to seven), or would give others away that are."
 )
 
 
@@ -34,8 +34,8 @@ def write_datapackage(allowed: Release, folder: Path, files: Sequence[Path]) -> 
         "description": (
             "Organisation-level figures after disclosure control: groups of fewer than "
             f"{allowed.policy.minimum_group_size} people are withheld, with what would give them away; counts are rounded to "
-            f"{allowed.policy.rounding_base} or more coarsely, volumes to preferred numbers (ISO 3, R10), shares to steps that hide small parts. "
-            "No table is about a person."
+            f"{allowed.policy.rounding_base} or more coarsely, volumes to preferred numbers (ISO 3, R10), shares to steps that "
+            "hide small parts. No table is about a person."
         ),
         "version": allowed.version,
         "created": allowed.built_at.strftime("%Y-%m-%dT%H:%M:%SZ"),

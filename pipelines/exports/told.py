@@ -133,8 +133,8 @@ def as_told(
         _write(folder, found, kept)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(
-            f"{folder}: what was told before cannot be read or written there ({type(error).__name__}); restore it from a backup, or remove it "
-            "if no export was ever handed out"
+            f"{folder}: what was told before cannot be read or written there ({type(error).__name__}); restore it from a backup, "
+            "or remove it if no export was ever handed out"
         ) from None
     return found
 
@@ -168,9 +168,9 @@ def _merged(
 def _blocks(table: pa.Table, grain: tuple[str, ...], as_of: date) -> np.ndarray[Any, np.dtype[Any]]:
     """For each row the period it speaks of, as `month 2025-01-01`; `whole` for none, `open` for one that is not over."""
     if "panel_start" in grain:
-        pairs = zip(table["panel_kind"].to_pylist(), table["panel_start"].to_pylist(), strict=True)
+        pairs = list(zip(table["panel_kind"].to_pylist(), table["panel_start"].to_pylist(), strict=True))
     elif "week_start" in grain:
-        pairs = (("week", start) for start in table["week_start"].to_pylist())
+        pairs = [("week", start) for start in table["week_start"].to_pylist()]
     else:
         return np.full(table.num_rows, _WHOLE, object)
     seen: dict[tuple[str, date], str] = {}
