@@ -89,7 +89,7 @@ def _difference(
         return
     named = dict(zip(by_name[0, table].sheet.dimensions, row, strict=True))
     where = f"{exports[1].folder} > {exports[0].folder}"
-    yield Finding("difference of exports", table, named, column, float(low), float(high), where, True, bool(system.whole[number]))
+    yield Finding("difference of exports", table, named, column, float(low), float(high), where, False, bool(system.whole[number]))
 
 
 def _plain_shares(grid: Grid, export: Export) -> Iterator[Finding]:

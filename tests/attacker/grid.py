@@ -37,7 +37,10 @@ class Grid:
             for place, key in enumerate(self.keys):
                 if self.value[name][place] == self.value[name][place] or (self.hidden[name][place] and not is_signed):  # noqa: PLR0124
                     self.number[name][place] = system.add(
-                        (export, self.name, key, name), self.low[name][place], self.high[name][place], is_whole=sheet.fields[name].kind == "integer"
+                        (export, self.name, key, name),
+                        self.low[name][place],
+                        self.high[name][place],
+                        is_whole=sheet.fields[name].kind == "integer",
                     )
 
     def _values(self, name: str) -> np.ndarray:

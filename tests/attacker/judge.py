@@ -46,6 +46,33 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What came of an attack on a world.
+
+    Attributes:
+        verdicts: What each finding is worth.
+        rows: The rows that an export shows although they are about few people.
+    """
+
+    verdicts: list[Verdict]
+    rows: list[SmallRow]
+
+    def recovered(self, *techniques: str, table: str = "") -> list[Verdict]:
+        """Return the recoveries, of all techniques or of those that have one of these words in their name, in a table or in all."""
+        return [
+            each
+            for each in self.verdicts
+            if each.kind == "recovered"
+            and table in each.finding.table
+            and (not techniques or any(word in each.finding.technique for word in techniques))
+        ]
+
+    def shown(self, *why: str, table: str = "") -> list[SmallRow]:
+        """Return the rows shown, of all kinds or of these."""
+        return [each for each in self.rows if table in each.table and (not why or each.why in why)]
+
+
+@dataclass(frozen=True)
 class SmallRow:
     """A row that an export shows although it is about few people."""
 
@@ -201,9 +228,13 @@ def _without_luck(verdicts: Sequence[Verdict]) -> list[Verdict]:
         return verdict.finding.technique, verdict.finding.table, verdict.finding.column
 
     wrong = Counter(kind(each) for each in verdicts if each.kind == "wrong")
-    right = Counter(kind(each) for each in verdicts if each.kind != "wrong" and is_narrow(each.finding, of_people=is_of_people(each.finding.column)))
+    right = Counter(
+        kind(each) for each in verdicts if each.kind != "wrong" and is_narrow(each.finding, of_people=is_of_people(each.finding.column))
+    )
     return [
-        Verdict(each.finding, each.truth, each.people, "lucky") if each.kind == "recovered" and wrong[kind(each)] > right[kind(each)] else each
+        Verdict(each.finding, each.truth, each.people, "lucky")
+        if each.kind == "recovered" and wrong[kind(each)] > right[kind(each)]
+        else each
         for each in verdicts
     ]
 

@@ -63,7 +63,9 @@ class Recount:
 
     def _sides(self, named: Mapping[str, Value], row: Mapping[str, Any], span: Span) -> Iterator[tuple[int, str]]:
         media = sorted({str(value) for name, value in named.items() if ("medium" in name or name == "label") and MEDIA.match(str(value))})
-        teams = [str(value) for name, value in named.items() if "team" in name.split("_") and value is not None and str(value) not in TOTALS]
+        teams = [
+            str(value) for name, value in named.items() if "team" in name.split("_") and value is not None and str(value) not in TOTALS
+        ]
         if "relationship_key" in named and "party_a" in row:
             yield from self._relationship(row)
         elif "cohort" in named:
@@ -129,11 +131,18 @@ class Recount:
 
     @cached_property
     def _joined(self) -> list[date]:
-        return [day for (day,) in self.connection.execute("select joined_on from core.person where is_internal and joined_on is not null").fetchall()]
+        return [
+            day
+            for (day,) in self.connection.execute(
+                "select joined_on from core.person where is_internal and joined_on is not null"
+            ).fetchall()
+        ]
 
     @cached_property
     def _places(self) -> list[tuple[int, str, date, date]]:
-        return self.connection.execute("select person_key, team, valid_from, valid_to from core.membership where team is not null").fetchall()
+        return self.connection.execute(
+            "select person_key, team, valid_from, valid_to from core.membership where team is not null"
+        ).fetchall()
 
     @cached_property
     def _outsiders(self) -> dict[str, int]:

@@ -50,7 +50,9 @@ def _total(grid: Grid, system: System, axis: tuple[str, ...], group: object, col
             _sum_rule(grid, rule, column, total, parts)
         return
     # parts that are withheld count as nothing here: a total less than what is shown of its parts cannot be their sum or their union
-    least = [(grid.low[column][part], grid.high[column][total]) for total, parts in families for part in parts if shown[part] and shown[total]]
+    least = [
+        (grid.low[column][part], grid.high[column][total]) for total, parts in families for part in parts if shown[part] and shown[total]
+    ]
     if len(least) >= 5 and all(low <= high + 1e-9 for low, high in least):
         rule = system.rule("part of a total", 1.0 + len(least) / 100)
         most = bool((off <= SURE * spread + 1e-9).all()) and len(told) >= 3 and grid.sheet.fields[column].kind == "integer"

@@ -80,7 +80,9 @@ def _fit(grid: Grid, share: str, above: str, below: str, is_rest: bool) -> float
 
 def _is_denominator(grid: Grid, share: str, below: str) -> bool:
     """Whether the share can be a whole number over the count in every row, in rows small enough that this says something."""
-    rows = np.flatnonzero(grid.shown(share) & grid.shown(below) & (np.nan_to_num(grid.high[below]) <= 12) & (np.nan_to_num(grid.low[below]) > 0))
+    rows = np.flatnonzero(
+        grid.shown(share) & grid.shown(below) & (np.nan_to_num(grid.high[below]) <= 12) & (np.nan_to_num(grid.low[below]) > 0)
+    )
     told = [(float(grid.value[share][row]), row) for row in rows]
     if len({value for value, _ in told}) < 4 or any(not 0 <= value <= 1 for value, _ in told):
         return False

@@ -11,7 +11,9 @@ import numpy as np
 from attacker.grid import Grid
 from attacker.system import System
 
-_LIMIT = re.compile(r"(?P<word>\w+) \((?P<text>[^()]*?)(?P<kind>fewer than|less than|under|at least) (?P<number>\d+|two|three|five|ten) (?P<noun>\w+)")
+_LIMIT = re.compile(
+    r"(?P<word>\w+) \((?P<text>[^()]*?)(?P<kind>fewer than|less than|under|at least) (?P<number>\d+|two|three|five|ten) (?P<noun>\w+)"
+)
 _NUMBERS = {"two": 2, "three": 3, "five": 5, "ten": 10}
 _NOUNS = {"people": "person", "persons": "person"}
 
@@ -36,7 +38,11 @@ def relate_words(grid: Grid, system: System) -> None:
 
 def _zeros(grid: Grid, system: System, count: str, rows: np.ndarray) -> None:
     shown = grid.shown(count)
-    if np.count_nonzero(rows & shown) < 3 or (grid.value[count][rows & shown] != 0).any() or not (grid.value[count][~rows & shown] != 0).any():
+    if (
+        np.count_nonzero(rows & shown) < 3
+        or (grid.value[count][rows & shown] != 0).any()
+        or not (grid.value[count][~rows & shown] != 0).any()
+    ):
         return
     hidden = np.flatnonzero(rows & ~shown & (grid.number[count] >= 0))
     if len(hidden):
