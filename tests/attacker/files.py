@@ -140,7 +140,11 @@ def _value(text: str, kind: str) -> Value:
     if text == "":
         return None
     if kind in ("integer", "number"):
-        return float(text)
+        try:
+            return float(text)
+        except ValueError:
+            # a mark in the figure's place, such as <5
+            return None
     return text
 
 

@@ -75,18 +75,27 @@ def _fit(grid: Grid, share: str, above: str, below: str, is_rest: bool) -> float
     if ((told + error < least) | (told - error > most)).any() or np.ptp(told) < 0.1 or len(set(a)) < 3:
         return None
     far = float(np.abs(told - a / b).mean())
-    return far if far < 0.08 and np.corrcoef(told, a / b)[0, 1] > 0.8 else None
+    return far if far < 0.08 and np.ptp(a / b) > 0 and np.corrcoef(told, a / b)[0, 1] > 0.8 else None
 
 
 def _is_denominator(grid: Grid, share: str, below: str) -> bool:
-    """Whether the share can be a whole number over the count in every row, in rows small enough that this says something."""
-    rows = np.flatnonzero(
-        grid.shown(share) & grid.shown(below) & (np.nan_to_num(grid.high[below]) <= 12) & (np.nan_to_num(grid.low[below]) > 0)
-    )
-    told = [(float(grid.value[share][row]), row) for row in rows]
-    if len({value for value, _ in told}) < 4 or any(not 0 <= value <= 1 for value, _ in told):
-        return False
-    return all(list(_pairs(value, grid.step(share), grid.low[below][row], grid.high[below][row])) for value, row in told)
+    """Whether the share can be a whole number over the count in every row, so that it is more than chance that it can."""
+    step = grid.step(share)
+    chance, seen = 1.0, set()
+    for row in np.flatnonzero(grid.shown(share) & grid.shown(below) & (np.nan_to_num(grid.low[below]) > 0)):
+        told, low, high = float(grid.value[share][row]), float(grid.low[below][row]), float(grid.high[below][row])
+        if not 0 <= told <= 1 or not _fits(step, low, high)[round(told / step)]:
+            return False
+        if 0 < told < 1 and (told, low) not in seen:
+            seen.add((told, low))
+            chance *= float(np.mean(_fits(step, low, high)))
+    return chance < 1e-4
+
+
+@cache
+def _fits(step: float, low: float, high: float) -> list[bool]:
+    """Which shares, counted in steps from 0 to 1, are of a whole number between two bounds."""
+    return [any(True for _ in _pairs(each * step, step, low, high)) for each in range(round(1 / step) + 2)]
 
 
 def _pairs(told: float, step: float, low: float, high: float) -> Iterator[tuple[int, int]]:
