@@ -24,8 +24,8 @@ _EDGES: Final = np.sqrt(_R10 * np.append(_R10[1:], 10.0))
 """Where one preferred number gives way to the next: half-way in the logarithm."""
 _STEPS: Final = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.25])
 _LADDER: Final = np.array([1.0, 2.0, 4.0, 10.0])
-_OPEN: Final = 1e15
-"""A base so coarse that the count is not told."""
+_LEAST: Final = 10 * _EDGES[0]
+"""Below this a volume is not told: whole numbers that small would be told exactly."""
 
 
 def few(base: Numbers | int) -> Numbers:
@@ -62,10 +62,9 @@ def count_range(values: Numbers, base: Numbers, least: Numbers) -> tuple[Numbers
 
 
 def preferred(values: Numbers) -> Numbers:
-    """Volumes as preferred numbers; below 1 as 0."""
-    found = np.zeros(len(values))
-    found[np.isnan(values)] = np.nan
-    at = np.flatnonzero(values >= _EDGES[-1] / 10)
+    """Volumes as preferred numbers; small ones are left empty."""
+    found = np.full(len(values), np.nan)
+    at = np.flatnonzero(values >= _LEAST)
     power, place = _decade(values[at])
     # past the last edge stands the first number of the next ten
     found[at] = np.where(place == len(_R10), 10.0, _R10[np.minimum(place, len(_R10) - 1)]) * power
@@ -74,8 +73,8 @@ def preferred(values: Numbers) -> Numbers:
 
 def volume_range(values: Numbers) -> tuple[Numbers, Numbers]:
     """From where to where a volume may lie, for whoever sees it as a preferred number."""
-    low, high = np.zeros(len(values)), np.full(len(values), _EDGES[-1] / 10)
-    at = np.flatnonzero(values >= _EDGES[-1] / 10)
+    low, high = np.zeros(len(values)), np.full(len(values), _LEAST)
+    at = np.flatnonzero(values >= _LEAST)
     power, place = _decade(values[at])
     edges = np.concatenate([[_EDGES[-1] / 10], _EDGES])
     low[at], high[at] = edges[place] * power, np.append(edges, _EDGES[0] * 10)[place + 1] * power

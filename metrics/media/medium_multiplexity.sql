@@ -3,6 +3,7 @@
 -- question: Which media go together in one relationship, and how many relationships rest on one medium alone?
 -- grain: panel_kind, panel_start, measure, given_medium, label
 -- role: people | person_count
+-- role: people of label | used_person_count
 -- role: pairs | tie_count
 -- role: pairs among tie_count | used_tie_count
 -- role: share over tie_count | used_ratio
@@ -17,6 +18,7 @@
 -- column: label | text | For media_number the number of media; for also_uses the other medium.
 -- column: tie_count | count | Ties that are counted: those that use given_medium in the period.
 -- column: person_count | count | People in those ties.
+-- column: used_person_count | count | People in those of them that have the number of media, or use the other medium.
 -- column: used_tie_count | count | How many of them have the number of media, or use the other medium.
 -- column: used_ratio | ratio | Their share: P(label given given_medium). Empty where the medium in label was not observed.
 -- column: lower_ratio | ratio | Lower bound of its interval (Wilson's, widened for people who are in many ties).
@@ -96,6 +98,7 @@ hit_total as (
     select
         h.panel_kind, h.panel_start, h.measure, h.given_medium, h.label,
         sum(h.used)::bigint // 2 as used_tie_count,
+        count(*) as used_person_count,
         sum(h.used * h.used)::double as used_square,
         sum(h.used * b.held)::double as used_held
     from hit_held as h
@@ -145,7 +148,7 @@ cell as (
 filled as (
     select
         c.panel_kind, c.panel_start, c.measure, c.given_medium, c.label, c.tie_count, c.person_count, c.held_square,
-        coalesce(h.used_tie_count, 0) as hits, coalesce(h.used_square, 0) as used_square, coalesce(h.used_held, 0) as used_held,
+        coalesce(h.used_tie_count, 0) as hits, coalesce(h.used_person_count, 0) as used_person_count, coalesce(h.used_square, 0) as used_square, coalesce(h.used_held, 0) as used_held,
         -- a medium in a gap may still have left a trace: what was seen counts
         c.is_observed or coalesce(h.used_tie_count, 0) > 0 as is_known,
         case when c.measure = 'also_uses' then coalesce(e.null_tie_count, 0) / c.tie_count end as null_ratio
@@ -172,6 +175,7 @@ shared as (
 )
 select
     panel_kind, panel_start, measure, given_medium, label, tie_count, person_count,
+    case when is_known then used_person_count end as used_person_count,
     case when is_known then hits end as used_tie_count,
     case when is_known then p end as used_ratio,
     case when is_known then

@@ -71,6 +71,9 @@ class Recount:
         elif "cohort" in named:
             if re.fullmatch(r"\d{4}-\d{2}", str(named["cohort"])):
                 yield sum(day.strftime("%Y-%m") == named["cohort"] for day in self._joined), "cohort"
+        elif "from_team" in named and len(teams) == 2:
+            # how far what one team knows reaches the other, through anybody: about all of both, in contact or not
+            yield from ((self._members(team, span), "reach of a team") for team in teams)
         elif len(teams) == 2:
             yield from ((number, "team with team") for number in self._two_teams(teams, span))
         elif teams:

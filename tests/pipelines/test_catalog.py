@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.catalog import CatalogError, load_catalog, parse_header, tables_read_by
 
-HEAD = "-- description: A table.\n-- column: n | count | How many.\n"
+HEAD = "-- description: A table.\n-- role: people | n\n-- column: n | count | How many.\n"
 
 
 def write(folder: Path, name: str, text: str, family: str = "family") -> Path:
