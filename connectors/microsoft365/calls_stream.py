@@ -152,13 +152,17 @@ def _coverage(start: Any, run: Run, status: str, reason: str | None) -> dict[str
 # -- attendance reports -------------------------------------------------------------------------------------------------
 
 
-async def read_reports(run: Run, member: Member, meetings: Iterable[Meeting], links: dict[int, str], attendance: Attendance) -> None:
+async def read_reports(run: Run, member: Member, meetings: Iterable[Meeting], attendance: Attendance) -> str | None:
     """Learn who attended a member's online meetings that no call record tells of.
 
     Three requests a meeting, once each. Where the access policy does not allow it, the responses count instead.
+
+    Returns:
+        Why a report could not be read this time, as a reason of coverage; None if all could that the policy allows.
     """
+    failure: str | None = None
     for meeting in meetings:
-        link = links.pop(meeting.key, None)
+        link, meeting.link = meeting.link, None
         if link is None or meeting.join is None or meeting.exclusion is not None:
             continue
         is_known = attendance.has_report(meeting.key, meeting.start) or attendance.attended(meeting.join, meeting.start, meeting.end)
@@ -167,20 +171,21 @@ async def read_reports(run: Run, member: Member, meetings: Iterable[Meeting], li
         try:
             present = await _reported(run, member, link, meeting)
         except GraphError as error:
-            if error.status not in {400, 403, 404}:
-                raise
             if error.status == 403:
-                return
+                return None
+            if error.status not in {400, 404}:
+                failure = f"reports_{error.reason}"
             continue
         if present is not None:
             attendance.remember_report(meeting.key, meeting.join, meeting.start, meeting.end, present)
+    return failure
 
 
 async def _reported(run: Run, member: Member, link: str, meeting: Meeting) -> set[int] | None:
     online = run.graph.client.users.by_user_id(member.user_id).online_meetings
     quoted = link.replace("'", "''")
-    answer = await run.graph.get(online, unit=member.user_id, filter=f"JoinWebUrl eq '{quoted}'")
-    names = [entry["id"] for entry in answer.get("value") or [] if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+    answer = await run.graph.get(online, unit=member.user_id, has="value", filter=f"JoinWebUrl eq '{quoted}'")
+    names = [entry["id"] for entry in answer["value"] if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
     if not names:
         return None
     reports = online.by_online_meeting_id(names[0]).attendance_reports
