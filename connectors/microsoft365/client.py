@@ -251,7 +251,8 @@ class Graph:
         parts = urlsplit(getattr(self.settings, setting))
         place = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
         return UserError(
-            f"microsoft365.{setting}: nothing answers at {place}; check the address, and that this machine may reach it (network, firewall, proxy)"
+            f"microsoft365.{setting}: nothing answers at {place}; check the address, and that this machine may reach it "
+            "(network, firewall, proxy)"
         )
 
     async def _once(self, request: Any, has: str | None) -> dict[str, Any] | Failure:

@@ -24,7 +24,8 @@ _MAP: Final = re.compile(
 _ONLINE: Final = re.compile(
     r"\bhttps?://[^\s/]|\b(zoommtg|msteams):"
     r"|\b(zoom(gov)?\.(us|com)|webex|meet\.google\.com|google[- ]meet|teams\.(microsoft|live)\.com|(microsoft|ms)[- ]teams"
-    r"|teams[- ]meeting|skype|goto-?meeting|gotomeet\.me|bluejeans|whereby\.com|meet\.jit\.si|jitsi|chime\.aws|zoom[- ](meeting|call|link))\b"
+    r"|teams[- ]meeting|skype|goto-?meeting|gotomeet\.me|bluejeans|whereby\.com|meet\.jit\.si|jitsi|chime\.aws"
+    r"|zoom[- ](meeting|call|link))\b"
     r"|^\s*zoom\s*($|[(:,;/-])",
     re.IGNORECASE,
 )
