@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
 from connectors.columns import PARTICIPANT_LIMIT, Interactions, to_microseconds, utc_day
@@ -138,9 +138,28 @@ class Meeting:
         found = {account for account, is_yes in said.items() if is_yes}
         return found if self.organiser is None else found | {self.organiser}
 
+    def noted(self) -> list[Any]:
+        """Return a copy as a list that JSON takes, without its link: to be gone on with where a run is interrupted."""
+        facts = [getattr(self, name) for name in _NOTED]
+        return [
+            *facts,
+            {str(account): is_yes for account, is_yes in self.listed.items()},
+            {str(key): yes for key, yes in self.answers.items()},
+        ]
+
+    @classmethod
+    def of_note(cls, note: list[Any]) -> Self:
+        """Return the copy that was noted."""
+        *facts, listed, answers = note
+        people = [{int(account): is_yes for account, is_yes in some.items()} for some in (listed, answers)]
+        return cls(**dict(zip(_NOTED, facts, strict=True)), link=None, listed=people[0], answers=people[1])
+
     def holders(self) -> list[int]:
         """Return whose mailboxes hold a copy, the organiser's aside."""
         return sorted(owner for owner in self.answers if owner != self.organiser)
+
+
+_NOTED: Final = ("key", "start", "end", "medium", "evidence", "organiser", "minutes", "space", "join", "exclusion", "others", "copy_of")
 
 
 class Meetings:

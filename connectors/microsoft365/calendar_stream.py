@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterator, MutableMapping
+from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,10 +11,11 @@ from itertools import islice
 from typing import Any, Final
 
 from connectors.columns import Interactions, to_microseconds
-from connectors.microsoft365.calendar import MEDIA, SELECT, STREAM, CalendarParser, Meetings
+from connectors.microsoft365.calendar import MEDIA, SELECT, STREAM, CalendarParser, Meeting, Meetings
 from connectors.microsoft365.calls import LONGEST_DAYS, Attendance
 from connectors.microsoft365.calls_stream import read_reports
 from connectors.microsoft365.client import GraphError
+from connectors.microsoft365.copies import Copies
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.known_meetings import KnownMeetings
 from connectors.microsoft365.people import Member
@@ -42,6 +43,7 @@ class _Reader:
     meetings: Meetings
     coverage: Coverage
     attendance: Attendance | None
+    copies: Copies
     low: datetime
     high: datetime
     starts: dict[int, datetime] = field(default_factory=dict)
@@ -64,6 +66,13 @@ class _Reader:
             return
         low, high = window
         begin, end = to_microseconds(low), to_microseconds(high)
+        before = self.copies.of(member.key, begin, end)
+        if before is not None:
+            self.meetings.take(before)
+            self.done[member.key] = begin
+            await emit(Part())
+            return
+        found: list[Meeting] = []
         builder = self.run.graph.client.users.by_user_id(member.user_id).calendar_view
         query: dict[str, Any] = {
             "select": list(SELECT),
@@ -78,13 +87,17 @@ class _Reader:
                     failure = await read_reports(self.run, member, copies, self.attendance)
                     if failure is not None:
                         self.partly[member.key] = failure
-                self.meetings.take(copies)
+                found += copies
         except GraphError as error:
             # what was read of it counts: it is true, though not all
             self.coverage.fail(member.key, error)
-        else:
-            self.done[member.key] = begin
-        await emit(Part())
+            self.meetings.take(found)
+            await emit(Part())
+            return
+        self.done[member.key] = begin
+        noted = self.copies.note(member.key, begin, end, found)
+        self.meetings.take(found)
+        await emit(Part(cursors=noted))
 
 
 async def read(run: Run, attendance: Attendance | None, joins: MutableMapping[int, set[tuple[int, int]]]) -> AsyncGenerator[Batch, None]:
@@ -109,12 +122,13 @@ async def read(run: Run, attendance: Attendance | None, joins: MutableMapping[in
     meetings.joins_since = to_microseconds(run.until - timedelta(days=LONGEST_DAYS))
     if attendance is not None:
         parser.attended = attendance.attended
+    copies = Copies(run.state, is_resumed=run.is_resumed)
     known = KnownMeetings(run.state, run.until - lookback)
     starts = {member.key: windows.start(member.key) for member in run.mailboxes}
-    batcher = Batcher(STREAM, len(run.mailboxes), run.extras(faults))
+    batcher = Batcher(STREAM, len(run.mailboxes), _extras(run, faults, attendance))
     spans = _spans(starts, run)
     for position, (low, high) in enumerate(spans):
-        reader = _Reader(run, parser, meetings, coverage, attendance, low, high, starts)
+        reader = _Reader(run, parser, meetings, coverage, attendance, copies, low, high, starts)
         members = [member for member in run.mailboxes if member.key not in coverage.failed and reader.window(member) is not None]
         async with aclosing(each(members, reader.read, workers=run.settings.concurrency)) as parts:
             async for part in parts:
@@ -133,11 +147,24 @@ async def read(run: Run, attendance: Attendance | None, joins: MutableMapping[in
                 done = coverage.done(member.key)
                 part = Part(rows=done.rows, cursors=part.cursors | done.cursors, units=1)
             batcher.put(part)
-        batcher.put(Part(rows={"coverage": _partial(reader)}, cursors=known.cursors()))
+        batcher.put(Part(rows={"coverage": _partial(reader)}, cursors={**known.cursors(), **copies.cleared()}))
         yield batcher.flush()
     joins.update(meetings.joins)
     batcher.put(coverage.finish())
     yield batcher.flush()
+
+
+def _extras(
+    run: Run, faults: Faults, attendance: Attendance | None
+) -> Callable[[], tuple[dict[str, list[dict[str, Any]]], dict[str, str]]]:
+    """Return what goes along with each batch: attendance reports are asked for once, so what they say is kept at once."""
+    taken = run.extras(faults)
+
+    def extras() -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
+        rows, cursors = taken()
+        return rows, {**cursors, **(attendance.cursors() if attendance is not None else {})}
+
+    return extras
 
 
 def _spans(starts: dict[int, datetime], run: Run) -> list[tuple[datetime, datetime]]:

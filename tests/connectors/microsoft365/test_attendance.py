@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import permutations
 
 import pytest
-from graph_world import CANARY, P, UNTIL, Landed, account, event, outsider, person
+from graph_world import CANARY, UNTIL, Landed, P, account, event, outsider, person
 
 ANNA, BERT, CARA, DORA = (f"{name}@own.example" for name in ("anna", "bert", "cara", "dora"))
 NAMES = {"anna": ANNA, "bert": BERT, "cara": CARA, "dora": DORA}
@@ -92,7 +92,9 @@ async def test_the_order_of_reading_is_of_no_consequence(people, calendars, run,
     rows = [only(one) for one in landed]
     assert rows[0] == rows[1] == rows[2]
     # the organiser has taken Dora out
-    assert present(rows[0]) == {"anna@own.example": keys("anna", "cara"), CLIENT: keys(CLIENT, "anna", "cara")}.get(organiser, keys("anna", "cara"))
+    assert present(rows[0]) == {"anna@own.example": keys("anna", "cara"), CLIENT: keys(CLIENT, "anna", "cara")}.get(
+        organiser, keys("anna", "cara")
+    )
 
 
 def test_copies_join_to_the_same_whatever_their_order():
@@ -254,7 +256,9 @@ async def test_a_link_as_location_means_online(people, calendars, run, location,
 
 async def test_a_link_and_a_room_is_both(people, calendars, run):
     place = {"displayName": "https://acme.zoom.us/j/1", "locationType": "default"}
-    put(people, ANNA, {BERT: "accepted"}, {"anna": None}, location=place, locations=[{"displayName": "x", "locationType": "conferenceRoom"}])
+    put(
+        people, ANNA, {BERT: "accepted"}, {"anna": None}, location=place, locations=[{"displayName": "x", "locationType": "conferenceRoom"}]
+    )
     row = only(await run(calendars()))
     assert (row["medium"], row["mode_evidence"]) == ("meeting_hybrid", "room")
 
