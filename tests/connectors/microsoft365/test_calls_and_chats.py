@@ -89,7 +89,9 @@ async def test_of_several_tries_one_that_was_answered_counts(people, only_calls,
 
 async def test_a_group_call_with_telephones_only_reaches_nobody_who_is_known(people, only_calls, run):
     people.put("communications/callRecords", record(kind="groupCall"))
-    people.put("communications/callRecords/c1/participants_v2", user("anna"), {"id": "1", **PHONE}, {"id": "2", **PHONE}, {"id": "2", **PHONE})
+    people.put(
+        "communications/callRecords/c1/participants_v2", user("anna"), {"id": "1", **PHONE}, {"id": "2", **PHONE}, {"id": "2", **PHONE}
+    )
     row = only(await run(only_calls()))
     assert (row["exclusion"], row["participants"], row["recipient_count"]) == ("out_of_scope", [], 3)
 
