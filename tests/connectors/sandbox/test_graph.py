@@ -182,7 +182,8 @@ async def test_a_meeting_is_in_every_calendar_and_its_responses_in_the_organiser
         wanted = client.sandbox.graph.calendars.build(person, event, None)
         copies.append(next(one for one in view if (one["iCalUId"], one["start"]) == (wanted["iCalUId"], wanted["start"])))
     assert [copy["isOrganizer"] for copy in copies] == [True, False]
-    assert {attendee["status"]["response"] for attendee in copies[0]["attendees"]} <= {"accepted", "declined"}
+    # some answers were never sent: those are in their owners' copies only
+    assert {attendee["status"]["response"] for attendee in copies[0]["attendees"]} <= {"accepted", "declined", "none"}
     assert copies[1]["responseStatus"]["response"] in ("accepted", "declined")
     assert copies[0]["isOnlineMeeting"]
     assert copies[0]["locations"][0]["locationType"] == "conferenceRoom"
