@@ -168,11 +168,14 @@ class Landed:
         return [row for batch in self.batches if kind in batch.records for row in batch.records[kind].to_pylist()]
 
     def interactions(self) -> dict[int, dict[str, Any]]:
-        """Interactions by key, swept as the warehouse sweeps those of an organiser."""
+        """Interactions by key, swept as the warehouse sweeps those of an organiser; a sender's own copy of mail holds."""
         found: dict[int, dict[str, Any]] = {}
         for batch in self.batches:
             if "interaction" in batch.records:
-                found |= {row["interaction_key"]: row for row in batch.records["interaction"].to_pylist()}
+                for row in batch.records["interaction"].to_pylist():
+                    before = found.get(row["interaction_key"])
+                    if before is None or not row["is_received"] or before["is_received"] is not False:
+                        found[row["interaction_key"]] = row
             for sweep in batch.records["sweep"].to_pylist() if "sweep" in batch.records else []:
                 for row in found.values():
                     is_in = sweep["since"] <= row["occurred_at"] < sweep["until"] and row["sender_key"] == sweep["sender_key"]

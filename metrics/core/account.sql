@@ -49,7 +49,8 @@ resolved as (
             case
                 when s.organisation is not null then 'unknown'
                 when a.is_guest then 'unknown'
-                when a.kind <> 'unknown' or a.domain_key is null then 'own'
+                -- the source says that an address without an entry is a colleague's: someone who left
+                when a.kind <> 'unknown' or a.domain_key is null or not a.is_guest then 'own'
                 when exists (select 1 from raw.organisation_domain where organisation_key = 'own') then 'unknown'
                 else 'own'
             end

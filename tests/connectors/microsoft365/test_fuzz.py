@@ -179,7 +179,7 @@ def test_ten_megabytes_in_any_field_are_refused_or_passed_over_at_once(kind: str
         spoilt = {**GOOD[kind], field: value}
         faults, before = Faults(P, kind), len(rows)
         if kind == "mail":
-            mails.MailParser(people, faults).sent([spoilt], rows, 1)
+            mails.MailParser(people, faults).take([spoilt], mails.Mailbox(1, rows), is_sent=True)
         elif kind == "event":
             parser = calendar.CalendarParser(people, faults, {1})
             meeting = parser.parse(spoilt, 1)
