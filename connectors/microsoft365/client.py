@@ -70,10 +70,12 @@ class Page(NamedTuple):
     Attributes:
         values: Its elements, as parsed; may be empty in the middle of a collection.
         delta_token: On the last page of a delta round, the token with which the next round begins.
+        link: Where the next page is; None on the last.
     """
 
     values: list[Any]
     delta_token: str | None
+    link: object = None
 
 
 class Graph:
@@ -167,7 +169,7 @@ class Graph:
         while True:
             values = answer.get("value")
             link = answer.get("@odata.nextLink")
-            yield Page(values if isinstance(values, list) else [], _token(answer.get("@odata.deltaLink")))
+            yield Page(values if isinstance(values, list) else [], _token(answer.get("@odata.deltaLink")), link)
             if link is None:
                 return
             if not isinstance(link, str) or not self._is_ours(link) or hash(link) in visited:

@@ -10,16 +10,18 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
+from urllib.parse import unquote
 
-from connectors.columns import Interactions
-from connectors.microsoft365.client import GraphError
+from connectors.columns import Interactions, to_instant
+from connectors.microsoft365.client import GraphError, Page
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.mail import SELECT, STREAM, Mailbox, MailParser
 from connectors.microsoft365.people import Member
 from connectors.microsoft365.pump import Batcher, Emit, Part, each
 from connectors.microsoft365.run import ROWS_A_PART, Run
-from connectors.microsoft365.times import graph_time
+from connectors.microsoft365.times import graph_time, parse_time
 from connectors.microsoft365.windows import Coverage
 from connectors.records import Batch
 
@@ -72,16 +74,37 @@ class _MailReader:
         user = run.graph.client.users.by_user_id(member.user_id)
         builder: Any = user.messages if folder == ALL else user.mail_folders.by_mail_folder_id(folder).messages
         moment = "sentDateTime" if folder == SENT else "receivedDateTime"
-        query: dict[str, Any] = {
-            "select": list(SELECT),
-            "filter": f"{moment} ge {graph_time(start)} and {moment} lt {graph_time(run.until)}",
-            "top": run.settings.page_size,
-        }
-        async for page in run.graph.pages(builder, unit=member.user_id, **query):
-            self.parser.take(page.values, mailbox, is_sent=folder == SENT)
-            if len(mailbox.rows) >= ROWS_A_PART:
-                await emit(Part(mailbox.rows))
-                mailbox.rows = Interactions()
+        following: datetime | None = start
+        while following is not None:
+            start, following = following, None
+            query: dict[str, Any] = {
+                "select": list(SELECT),
+                "filter": f"{moment} ge {graph_time(start)} and {moment} lt {graph_time(run.until)}",
+                "orderby": [f"{moment} asc"],
+                "top": run.settings.page_size,
+            }
+            async with aclosing(run.graph.pages(builder, unit=member.user_id, **query)) as pages:
+                async for page in pages:
+                    self.parser.take(page.values, mailbox, is_sent=folder == SENT)
+                    if len(mailbox.rows) >= ROWS_A_PART:
+                        await emit(Part(mailbox.rows))
+                        mailbox.rows = Interactions()
+                    if (following := goes_on_at(page, moment, start)) is not None:
+                        break
+
+
+def goes_on_at(page: Page, field: str, start: datetime) -> datetime | None:
+    """Return from when on to ask anew after a page, in place of following a link that counts what to skip; None to follow the link.
+
+    What vanishes from a mailbox while it is read shifts what such a link counts, and as many messages would never be seen.
+    """
+    if not isinstance(page.link, str) or "$skip=" not in unquote(page.link):
+        return None
+    times = [parse_time(value.get(field)) if isinstance(value, dict) else None for value in page.values]
+    known = [time for time in times if time is not None]
+    # in another order than asked for, or all of one moment: time leads nowhere
+    is_ordered = len(known) == len(times) > 0 and all(one <= other for one, other in pairwise(known))
+    return to_instant(known[-1]) if is_ordered and to_instant(known[-1]) > start else None
 
 
 async def read_mail(run: Run) -> AsyncGenerator[Batch, None]:
