@@ -15,6 +15,7 @@ import binascii
 from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Final
 
 from connectors.columns import PARTICIPANT_LIMIT, Interactions, utc_day
@@ -58,12 +59,15 @@ class Mailbox:
         rows: Interactions found in it and not handed over yet.
         needs_sent_items: Whether a message was met of which only the folder tells whether the owner wrote it (it names a shared
             mailbox as its sender, and was not sent to the owner), or whose folder is not told.
+        unsigned: Messages that name no sender whom anybody knows, by key, with their id and day: Sent Items may tell that the owner wrote
+            them.
         to_oneself: Of messages that the owner sent to themselves, how many recipients the fullest copy names.
     """
 
     owner: int
     rows: Interactions = field(default_factory=Interactions)
     needs_sent_items: bool = False
+    unsigned: dict[int, tuple[object, date]] = field(default_factory=dict)
     to_oneself: dict[int, int] = field(default_factory=dict)
 
 
@@ -93,6 +97,13 @@ class MailParser:
                 self._faults.add("not_an_object", message)
                 continue
             self._take(message, mailbox, is_sent)
+
+    def finish(self, mailbox: Mailbox) -> None:
+        """End a mailbox: what nobody is known to have sent is put aside."""
+        for key, (name, day) in mailbox.unsigned.items():
+            if key not in self._own:
+                self._faults.add("missing_sender", {"id": name}, day)
+        mailbox.unsigned.clear()
 
     def _take(self, message: dict[str, Any], mailbox: Mailbox, is_sent: bool) -> None:
         get = message.get
@@ -124,7 +135,8 @@ class MailParser:
             self._faults.add("missing_id", message, utc_day(at))
             return
         if sender is None and not is_draft:
-            self._faults.add("missing_sender", message, utc_day(at))
+            mailbox.needs_sent_items = True
+            mailbox.unsigned[key] = message.get("id"), utc_day(at)
             return
         read = self._reached(message)
         if read is None:

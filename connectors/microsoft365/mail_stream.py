@@ -60,6 +60,7 @@ class _MailReader:
                 continue
             if folder == ALL and mailbox.needs_sent_items:
                 folders.append(SENT)
+        self.parser.finish(mailbox)
         if failure is not None:
             self.coverage.fail(member.key, failure)
             await emit(Part(mailbox.rows, units=1))
