@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from graph_world import UNTIL, FakeGraph, Landed, P, account, mail, outsider, person
-from worlds import core
 
 from connectors.microsoft365.mail import conversation_id
 from pipelines.warehouse import Warehouse
@@ -228,7 +227,7 @@ def index(conversation: bytes, answers: int = 0) -> str:
 
 def in_mailbox(mailbox: int, conversation: bytes) -> str:
     text = f"00000000-0000-0000-0000-{mailbox:012x}".encode()
-    return base64.urlsafe_b64encode(b"\x00\x04\x24\x00" + text + b"\x10\x00\x10"[0:0] + b"\x00\x10\x00" + conversation).decode()
+    return base64.urlsafe_b64encode(b"\x00\x04\x24\x00" + text + b"\x00\x10\x00" + conversation).decode()
 
 
 ONE, OTHER = bytes(range(16)), bytes(range(100, 116))
@@ -411,4 +410,3 @@ async def test_a_delegates_work_makes_the_delegates_contact(people, settings, ru
         for batch in landed.batches:
             warehouse.store(batch)
         assert warehouse.run("select sender_key from raw.interaction") == [(account("bert"),)]
-    assert core is not None

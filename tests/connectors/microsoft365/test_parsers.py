@@ -126,7 +126,9 @@ def test_mail_never_raises_and_accounts_for_all(values):
     for value in [*values, MAIL]:
         # each by a parser of its own: a message that was met already is passed over
         mailbox = Mailbox(account("anna"), rows)
-        MailParser(people, faults).take([value], mailbox, is_sent=True)
+        parser = MailParser(people, faults)
+        parser.take([value], mailbox, is_sent=True)
+        parser.finish(mailbox)
     assert len(rows) + len(faults.rows) == len(values) + 1
     assert rows.interaction_key[-1] == P.key("microsoft365:mail", "<m@own.example>")
     MailParser(people, faults).take([*values, MAIL], Mailbox(account("bert"), rows), is_sent=False)
