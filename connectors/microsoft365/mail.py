@@ -119,13 +119,15 @@ class MailParser:
         if is_sent and (sender is None or is_shared) and (get("from") or get("sender")):
             # sent as a shared mailbox or a group; an old message names its sender by a directory path
             sender, is_shared = owner, False
-        is_own = is_sent or owner in (sender, shown, wrote)
+        is_own = is_sent or owner == sender
+        # in the owner's name: their own, unless it was sent to them too
+        is_in_name = not is_own and owner in (shown, wrote)
         name = get("internetMessageId")
         if type(name) is not str or not 0 < len(name) <= _LONGEST_ID:
             name = get("id")
         has_name = type(name) is str and 0 < len(name) <= _LONGEST_ID
         key = self._key("microsoft365:mail", str(name), remember=False) if has_name else 0
-        if has_name and self._is_settled(key, is_own, is_shared) and key not in mailbox.to_oneself:
+        if has_name and self._is_settled(key, is_own, is_shared or is_in_name) and key not in mailbox.to_oneself:
             return
         at = parse_time(get("sentDateTime")) or parse_time(get("receivedDateTime"))
         if at is None:
@@ -143,6 +145,7 @@ class MailParser:
             self._faults.add("bad_recipients", message, utc_day(at))
             return
         reached, count = read
+        is_own = is_own or (is_in_name and owner not in reached)
         if owner in reached:
             if is_own and mailbox.to_oneself.get(key, -1) >= count:
                 # of two copies of a message to oneself, the one that names more recipients is the one that was sent
@@ -172,9 +175,9 @@ class MailParser:
             is_received=not is_own,
         )
 
-    def _is_settled(self, key: int, is_own: bool, is_shared: bool) -> bool:
-        """Return whether a message was met that this copy says nothing new about."""
-        return key in self._own or (not is_own and not is_shared and key in self._received)
+    def _is_settled(self, key: int, is_own: bool, is_doubtful: bool) -> bool:
+        """Return whether this copy says nothing new of its message; `is_doubtful` where it may be the sender's own after all."""
+        return key in self._own or (not is_own and not is_doubtful and key in self._received)
 
     def _reached(self, message: dict[str, Any]) -> tuple[dict[int, str], int] | None:
         """Return the recipients' accounts with their evidence, and how many were named; None if they cannot be read."""
