@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -116,9 +116,11 @@ def check(source: SourceArgument = None, home: HomeOption = None) -> None:
     sources = [source.value] if source else sync.configured_sources(settings)
     if not sources:
         raise UserError("check: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
-    found = [row for name in sources for row in sync.check_source(settings, name)]
+    checked, failed = sync.each_source(sources, lambda name: sync.check_source(settings, name))
+    found = [row for rows in checked for row in rows]
     print_checks(found)
-    if not all(row.works for row in found):
+    _tell_failed(failed)
+    if failed or not all(row.works for row in found):
         raise typer.Exit(DONE_WITH_GAPS)
 
 
@@ -134,10 +136,15 @@ def sync_services(
     if not sources:
         raise UserError("sync: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
     with reporting(quiet=is_quiet(quiet)):
-        reports = [sync.sync_source(*opened, name, since=in_utc(since), until=in_utc(until)) for name in sources]
+        reports, failed = sync.each_source(sources, lambda name: sync.sync_source(*opened, name, since=in_utc(since), until=in_utc(until)))
     for report in reports:
         _tell(report, exits=False)
-    if any(report.has_gaps for report in reports):
+    _tell_failed(failed)
+    if lost := "; ".join(f"{report.source}: {report.lost}" for report in reports if report.lost):
+        typer.echo(
+            f"Not read at all: {lost}. `perdure check` says what is missing; what is not wanted can be switched off in perdure.toml."
+        )
+    if failed or any(report.has_gaps for report in reports):
         raise typer.Exit(DONE_WITH_GAPS)
 
 
@@ -154,7 +161,7 @@ def backfill(
 ) -> None:
     """Read the past in windows, the newest first, without disturbing the nights. Interrupted anywhere, it goes on when run again."""
     from pipelines.backfill import backfill as run_backfill
-    from pipelines.sync import configured_sources, patience
+    from pipelines.sync import configured_sources, each_source, patience
 
     opened = opened_home(home)
     sources = [source.value] if source else configured_sources(opened[1])
@@ -162,14 +169,15 @@ def backfill(
         raise UserError("backfill: no service is configured; add a [slack] or [microsoft365] section to perdure.toml")
     start = since.replace(tzinfo=UTC)
     with reporting(quiet=is_quiet(quiet)), patience(60 * opened[1].nightly.wait_minutes):
-        results = [run_backfill(*opened, name, start, in_utc(until), days=days) for name in sources]
+        results, failed = each_source(sources, lambda name: run_backfill(*opened, name, start, in_utc(until), days=days))
     for done in results:
         read, changed = (sum(getattr(part, name) for part in done.reports) for name in ("interaction_count", "changed_count"))
         typer.echo(
             f"{done.source}: {len(done.reports)} of {done.windows} windows read ({done.done_before} were done before); "
             f"{read:,} interactions, {changed:,} new or changed. `perdure build` counts them in."
         )
-    if any(done.with_gaps for done in results):
+    _tell_failed(failed)
+    if failed or any(done.with_gaps for done in results):
         typer.echo("Part of it could not be read; run it again to read those windows anew.", err=True)
         raise typer.Exit(DONE_WITH_GAPS)
 
@@ -281,8 +289,7 @@ def nightly(
         summary = run_nightly(opened[0], export)
     typer.echo(f"Done; figures are as of {summary['build']['as_of']}. Analysts' file: {opened[0].published}")
     _warn(summary["build"]["breaks"])
-    for name, reason in summary["failed"].items():
-        typer.echo(f"{name} was not read: {reason}", err=True)
+    _tell_failed(summary["failed"])
     if summary["has_gaps"]:
         typer.echo("Part of what was to be read could not be; `perdure status` says what.", err=True)
         raise typer.Exit(DONE_WITH_GAPS)
@@ -414,6 +421,11 @@ def dictionary(settings: Annotated[bool, typer.Option("--settings", help="Print 
     from pipelines.dictionary import data_dictionary, settings_table
 
     typer.echo(settings_table() if settings else data_dictionary(), nl=False)
+
+
+def _tell_failed(failed: Mapping[str, str]) -> None:
+    for name, reason in failed.items():
+        typer.echo(f"{name} was not read: {reason}", err=True)
 
 
 def _tell(report: Any, *, exits: bool = True) -> None:

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from connectors import events_file
 from connectors.checks import ScopeCheck
@@ -52,7 +52,8 @@ class SyncReport:
         interaction_count: Messages, meetings and calls read.
         changed_count: How many of them were new or different.
         quarantined: Reason -> records that made no sense.
-        missing: Reason -> units (mailboxes, channels, streams) that could not be read.
+        missing: Reason -> units (mailboxes, channels) that could not be read.
+        lost_streams: Stream that could not be read at all -> reason.
         by_stream: Stream -> messages, meetings and calls read in it.
     """
 
@@ -61,12 +62,18 @@ class SyncReport:
     changed_count: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+    lost_streams: dict[str, str] = field(default_factory=dict)
     by_stream: Counter[str] = field(default_factory=Counter)
 
     @property
     def has_gaps(self) -> bool:
         """Whether something that was to be read could not be. What a file's layout never holds is no fault of the run."""
-        return bool(set(self.missing) - NOT_A_FAULT)
+        return bool({*self.missing, *self.lost_streams.values()} - NOT_A_FAULT)
+
+    @property
+    def lost(self) -> str:
+        """The streams that could not be read at all, in words; empty if there is none."""
+        return ", ".join(f"{stream} ({reason})" for stream, reason in sorted(self.lost_streams.items()) if reason not in NOT_A_FAULT)
 
     def add(self, batch: Batch, interactions: int, changed: int) -> None:
         """Count a stored batch."""
@@ -75,9 +82,12 @@ class SyncReport:
         if "quarantine" in batch.records:
             self.quarantined.update(batch.records["quarantine"].column("reason").to_pylist())
         if "coverage" in batch.records:
-            for row in batch.records["coverage"].select(["unit_key", "status", "reason"]).to_pylist():
+            for row in batch.records["coverage"].select(["stream", "unit_key", "status", "reason"]).to_pylist():
+                reason = row["reason"] or "unknown"
                 if row["status"] != "observed" and row["unit_key"] != 0:
-                    self.missing[row["reason"] or "unknown"] += 1
+                    self.missing[reason] += 1
+                elif row["status"] == "missing":
+                    self.lost_streams[row["stream"]] = reason
 
 
 def open_warehouse(home: Home, settings: Settings) -> Warehouse:
@@ -155,6 +165,36 @@ def import_events(home: Home, settings: Settings, path: Path, *, people: Path | 
 def configured_sources(settings: Settings) -> list[str]:
     """Return the services that settings configure, in the order in which they are read."""
     return [name for name in SERVICES if getattr(settings, name) is not None]
+
+
+Result = TypeVar("Result")
+
+
+def each_source(sources: Iterable[str], work: Callable[[str], Result]) -> tuple[list[Result], dict[str, str]]:
+    """Do something with each service, so that one that is down leaves the others done.
+
+    Args:
+        sources: The services' names.
+        work: What to do.
+
+    Returns:
+        The results of those that could be done, and service -> reason of those that could not.
+
+    Raises:
+        Exception: That of the first service, if none could be done.
+    """
+    results: list[Result] = []
+    failed: dict[str, str] = {}
+    errors: list[Exception] = []
+    for source in sources:
+        try:
+            results.append(work(source))
+        except Exception as error:
+            errors.append(error)
+            failed[source] = str(error) if isinstance(error, UserError | SourceError) else explained(error) or type(error).__name__
+    if errors and not results:
+        raise errors[0]
+    return results, failed
 
 
 def sync_source(

@@ -3,25 +3,30 @@
 Read with plain `calendarView` (its delta form forbids `$select` and returns stubs). The key is
 `Pseudonymiser.key("microsoft365:meeting", f"{iCalUId}|{start, UTC microseconds}")`.
 
-Every attendee's mailbox holds a copy, and only the organiser's knows all responses. A copy is therefore stored only from
-the organiser's mailbox, wherever that can be read; other copies are then passed over. Where it cannot be read (an
-organiser outside, a closed mailbox) copies are held until all mailboxes were read, and become one meeting: what it says
-is taken from the mailbox with the least key, who accepted from all copies. Neither depends on the order of reading.
+Everybody who was invited holds a copy, and each knows something that the others do not: the organiser's what the meeting is, each
+other its owner's answer, also one that was never sent. So copies are joined once every mailbox was read (`Meetings`), whatever
+the order of reading. Where the organiser's mailbox is read and holds no copy, the meeting was withdrawn, whatever copies say.
 
-There is no flag for in-person meetings: the mode is inferred, and how well grounded it is stands beside it.
+There is no flag for in-person meetings: the mode is inferred, and how well grounded it is stands beside it. A link as location
+means online; it is looked at here and dropped here.
+
+Private appointments, meetings whose organiser marks them private or personal, and what has nobody else in it are `out_of_scope`:
+counted, without organiser and people. Who marks a copy of their own private is left out of the meeting. No meeting counts for more
+than a working day: a timed event of days is no time spent together.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
 from connectors.columns import PARTICIPANT_LIMIT, Interactions, to_microseconds, utc_day
 from connectors.microsoft365.faults import Faults
+from connectors.microsoft365.meeting_mode import mode
 from connectors.microsoft365.people import People
 from connectors.microsoft365.times import parse_time
 
@@ -38,6 +43,7 @@ SELECT: Final = (
     "isOnlineMeeting",
     "onlineMeetingProvider",
     "onlineMeeting",
+    "onlineMeetingUrl",
     "location",
     "locations",
     "isCancelled",
@@ -48,14 +54,13 @@ SELECT: Final = (
     "start",
     "end",
 )
-_PLACES: Final = frozenset(
-    {"homeAddress", "businessAddress", "geoCoordinates", "streetAddress", "hotel", "restaurant", "localBusiness", "postalAddress"}
-)
 _UTC_NAMES: Final = frozenset({"UTC", "Etc/UTC", "Etc/GMT", "GMT", "tzone://Microsoft/Utc"})
 _GLOBAL_ID: Final = "040000008200E00074C5B7101A82E008"
 _LONGEST_ID: Final = 2000
 _LONGEST_LIST: Final = 100_000
 _LONGEST_MINUTES: Final = 14 * 24 * 60.0
+_WORKING_DAY_MINUTES: Final = 8 * 60.0
+_ANSWERS: Final = frozenset({"accepted", "organizer", "tentativelyAccepted", "declined"})
 _MINUTE: Final = 60_000_000
 
 Attended = Callable[[int, int, int], Set[int] | None]
@@ -64,81 +69,164 @@ Attended = Callable[[int, int, int], Set[int] | None]
 
 @dataclass(slots=True)
 class Meeting:
-    """A copy of a meeting, as parsed.
+    """A copy of a meeting, as parsed, or several of them joined: what the best of them says, and everybody's answers.
 
     Attributes:
         key: The interaction key.
         start: Start, microseconds since 1970.
+        end: End.
         medium: One of `MEDIA`.
         evidence: On what the mode rests.
-        organiser: The organiser's account.
-        present: Accounts who accepted, the organiser among them.
-        minutes: Scheduled length.
+        organiser: The organiser's account; None where it is nobody's: a group's, or not told.
+        minutes: How long it counts for.
         space: The series, or None.
         join: Hash of the join link, or None.
-        end: End.
-        exclusion: Why it makes no contact.
+        link: The raw join link, only where attendance reports are to be asked for.
+        exclusion: Why it makes no contact, as far as one copy tells.
+        others: Whether the copy names anybody beside its owner.
         copy_of: The mailbox that the copy lies in.
+        listed: Account -> whether they accepted, as far as the list of attendees tells.
+        answers: Owner of a copy -> whether they accepted, as their own copy says; None for no answer.
     """
 
     key: int
     start: int
+    end: int
     medium: str
     evidence: str
-    organiser: int
-    present: set[int]
+    organiser: int | None
     minutes: float
     space: int | None
     join: int | None
-    end: int
+    link: str | None
     exclusion: str | None
+    others: bool
     copy_of: int
+    listed: dict[int, bool]
+    answers: dict[int, bool | None] = field(default_factory=dict)
+
+    @property
+    def is_organisers(self) -> bool:
+        """Whether this is the organiser's own copy, or was joined with it."""
+        return self.organiser == self.copy_of
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool, bool, int]:
+        """Of several copies the least says what the meeting is: the organiser's own, else one that names the organiser and is on."""
+        return (
+            not self.is_organisers,
+            self.organiser is None,
+            self.exclusion == "cancelled",
+            self.exclusion is not None,
+            self.copy_of,
+        )
+
+    def joined(self, other: Meeting) -> Meeting:
+        """Return the meeting that two copies, or parts joined of copies, are of."""
+        first, second = (self, other) if self.rank <= other.rank else (other, self)
+        if not first.is_organisers:
+            # nobody's list of the others is better than another's
+            for account, is_yes in second.listed.items():
+                first.listed[account] = is_yes or first.listed.get(account, False)
+        first.answers |= second.answers
+        first.others = first.others or second.others
+        return first
+
+    def present(self) -> set[int]:
+        """Return who accepted, the organiser among them: by their own copy, else by the organiser's, else by any."""
+        said = {**self.listed, **{owner: answer for owner, answer in self.answers.items() if answer is not None}}
+        found = {account for account, is_yes in said.items() if is_yes}
+        return found if self.organiser is None else found | {self.organiser}
+
+    def noted(self) -> list[Any]:
+        """Return a copy as a list that JSON takes, without its link: to be gone on with where a run is interrupted."""
+        facts = [getattr(self, name) for name in _NOTED]
+        return [
+            *facts,
+            {str(account): is_yes for account, is_yes in self.listed.items()},
+            {str(key): yes for key, yes in self.answers.items()},
+        ]
+
+    @classmethod
+    def of_note(cls, note: list[Any]) -> Self:
+        """Return the copy that was noted."""
+        *facts, listed, answers = note
+        people = [{int(account): is_yes for account, is_yes in some.items()} for some in (listed, answers)]
+        return cls(**dict(zip(_NOTED, facts, strict=True)), link=None, listed=people[0], answers=people[1])
+
+    def holders(self) -> list[int]:
+        """Return whose mailboxes hold a copy, the organiser's aside."""
+        return sorted(owner for owner in self.answers if owner != self.organiser)
+
+
+_NOTED: Final = ("key", "start", "end", "medium", "evidence", "organiser", "minutes", "space", "join", "exclusion", "others", "copy_of")
+
+
+class Meetings:
+    """The copies of a window, joined as they come.
+
+    Attributes:
+        joins: Join keys of meetings met, with start and end.
+        joins_since: Only of meetings from here on: call records do not live long.
+    """
+
+    def __init__(self) -> None:
+        self.joins: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
+        self.joins_since = 0
+        self._found: dict[int, Meeting] = {}
+
+    def take(self, copies: Iterable[Meeting]) -> None:
+        """Take copies of meetings."""
+        for copy in copies:
+            if copy.join is not None and copy.start >= self.joins_since:
+                self.joins[copy.join].add((copy.start, copy.end))
+            before = self._found.get(copy.key)
+            self._found[copy.key] = copy if before is None else before.joined(copy)
+
+    def settled(self, is_read: Callable[[int, int], bool]) -> Iterator[Meeting]:
+        """Give, and forget, the meetings in order of their keys.
+
+        Args:
+            is_read: Whether an account's mailbox was read whole at a moment: a meeting that its organiser's lacks is withdrawn.
+        """
+        for key in sorted(self._found):
+            meeting = self._found.pop(key)
+            if meeting.organiser is None or meeting.is_organisers or not is_read(meeting.organiser, meeting.start):
+                yield meeting
 
 
 class CalendarParser:
-    """Turns events into interactions, one for each meeting.
+    """Turns events into copies of meetings, and meetings into interactions.
 
     Args:
         people: The run's accounts.
         faults: Where records that make no sense are counted.
-        readable: Accounts whose mailboxes are read in this run; take out those that turn out not to be.
         count_tentative: Whether a tentative acceptance counts.
         attended: Who was in an online meeting, where call records tell.
         keep_links: Whether to keep raw join links of organised meetings in memory, for attendance reports.
 
     Attributes:
-        deferred: Mailbox -> organisers whose own copies were relied on.
         series: Spaces of recurring meetings met since they were last taken.
-        joins: Join keys of meetings met, with start and end.
-        joins_since: Only of meetings from here on: call records do not live long.
-        links: Meeting key -> raw join link, only where attendance reports are to be asked for.
     """
 
     def __init__(
         self,
         people: People,
         faults: Faults,
-        readable: set[int],
         *,
         count_tentative: bool = False,
         attended: Attended = lambda join, start, end: None,
         keep_links: bool = False,
     ) -> None:
-        self.deferred: defaultdict[int, set[int]] = defaultdict(set)
         self.series: set[int] = set()
-        self.joins: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
-        self.joins_since = 0
-        self.links: dict[int, str] = {}
-        self.readable = readable
-        self._keep_links = keep_links
         self.attended = attended
+        self._keep_links = keep_links
         self._people = people
         self._faults = faults
         self._yes = frozenset({"accepted", "organizer", "tentativelyAccepted"} if count_tentative else {"accepted", "organizer"})
-        self._held: dict[int, Meeting] = {}
 
-    def take(self, events: Iterable[Any], owner: int, since: int, until: int) -> list[Meeting]:
-        """Take events of a mailbox and return the meetings that are to be stored from it now.
+    def copies(self, events: Iterable[Any], owner: int, since: int, until: int) -> list[Meeting]:
+        """Return the events of a mailbox as copies of meetings.
 
         Args:
             events: Events as parsed.
@@ -146,36 +234,26 @@ class CalendarParser:
             since: Meetings that start earlier belong to another window.
             until: So do those that start at this moment or later.
         """
-        found = []
-        for event in events:
-            meeting = self.parse(event, owner)
-            if meeting is None or not since <= meeting.start < until:
-                continue
-            if meeting.join is not None and meeting.start >= self.joins_since:
-                self.joins[meeting.join].add((meeting.start, meeting.end))
-            if meeting.organiser == owner:
-                found.append(meeting)
-                if self._keep_links and meeting.join is not None:
-                    self.links[meeting.key] = event["onlineMeeting"]["joinUrl"]
-            elif meeting.organiser in self.readable:
-                self.deferred[owner].add(meeting.organiser)
-            else:
-                self._hold(meeting)
-        return found
+        found = (self.parse(event, owner) for event in events)
+        return [copy for copy in found if copy is not None and since <= copy.start < until]
 
     def store(self, meetings: Iterable[Meeting], rows: Interactions) -> None:
         """Store meetings as interactions."""
         people = self._people
         for meeting in meetings:
-            present = meeting.present
-            if meeting.join is not None and meeting.exclusion is None:
+            exclusion = meeting.exclusion
+            if exclusion is None and not meeting.others and len(meeting.answers) < 2:
+                # an appointment
+                exclusion = "out_of_scope"
+            present = meeting.present()
+            if meeting.join is not None and exclusion is None:
                 there = self.attended(meeting.join, meeting.start, meeting.end)
                 if there:
                     # people in the room do not show in the call: there, who accepted counts too
                     present = set(there) | present if meeting.medium == "meeting_hybrid" else set(there)
             counted = {account for account in present if people.is_person(account)}
-            is_kept = meeting.exclusion is None and len(counted) <= PARTICIPANT_LIMIT
-            sender = None if meeting.exclusion in {"opted_out", "out_of_scope"} else meeting.organiser
+            is_kept = exclusion is None and len(counted) <= PARTICIPANT_LIMIT
+            sender = None if exclusion in {"opted_out", "out_of_scope"} else meeting.organiser
             if meeting.space is not None:
                 self.series.add(meeting.space)
             rows.add(
@@ -188,23 +266,8 @@ class CalendarParser:
                 recipients=len(present),
                 minutes=meeting.minutes,
                 mode=meeting.evidence,
-                exclusion=meeting.exclusion,
+                exclusion=exclusion,
             )
-
-    def held(self) -> list[Meeting]:
-        """Return, and forget, the meetings whose organiser's mailbox is not read."""
-        found = [self._held[key] for key in sorted(self._held)]
-        self._held.clear()
-        return found
-
-    def _hold(self, meeting: Meeting) -> None:
-        other = self._held.get(meeting.key)
-        if other is None:
-            self._held[meeting.key] = meeting
-            return
-        first, second = (other, meeting) if other.copy_of <= meeting.copy_of else (meeting, other)
-        first.present |= second.present
-        self._held[meeting.key] = first
 
     # -- one event ----------------------------------------------------------------------------------------------------
 
@@ -230,73 +293,58 @@ class CalendarParser:
             self._faults.add("bad_attendees", event, utc_day(start))
             return None
         people = self._people
-        organiser = owner if get("isOrganizer") is True else _account(get("organizer"), people)
-        if organiser is None:
-            self._faults.add("missing_sender", event, utc_day(start))
-            return None
-        present = {organiser}
-        # whoever holds a copy was invited, also through a list or a forward
-        invited = {organiser, owner}
+        own = _response(event, "responseStatus")
+        organiser = owner if get("isOrganizer") is True or own == "organizer" else _account(get("organizer"), people)
+        listed: dict[int, bool] = {}
         has_room = False
+        # an address that is no account's is a list's or a group's: whoever is behind it was invited
+        others = organiser != owner and _is_somebody(get("organizer"))
         for attendee in attendees:
+            if type(attendee) is not dict:
+                continue
             account = _account(attendee, people)
-            status = attendee.get("status") if type(attendee) is dict else None
-            response = status.get("response") if type(status) is dict else None
-            if (type(attendee) is dict and attendee.get("type") == "resource") or people.kinds.get(account or 0) == "room":
+            response = _response(attendee, "status")
+            if attendee.get("type") == "resource" or people.kinds.get(account or 0) == "room":
                 has_room = has_room or response != "declined"
                 continue
-            if account is None:
-                continue
-            invited.add(account)
-            if type(response) is str and response in self._yes:
-                present.add(account)
-        own = get("responseStatus")
-        if type(own) is dict and type(own.get("response")) is str and own["response"] in self._yes:
-            present.add(owner)
-        medium, evidence = self._mode(event, has_room)
+            others = others or (account != owner and _is_somebody(attendee))
+            if account is not None and response in _ANSWERS:
+                listed[account] = response in self._yes
+        is_private = get("sensitivity") in ("private", "personal")
+        answer = None if own not in _ANSWERS else own in self._yes
+        if organiser != owner and (is_private or get("isCancelled") is True):
+            # their own matter, or the organiser has taken them out: either way only they are not in it
+            answer = False
+        medium, evidence = mode(event, people, has_room=has_room)
+        join = self._join(event)
         return Meeting(
             key=people.pseudonyms.key("microsoft365:meeting", f"{name}|{start}", remember=False),
             start=start,
+            end=end,
             medium=medium,
             evidence=evidence,
             organiser=organiser,
-            present=present,
-            minutes=minutes,
+            minutes=minutes if get("isAllDay") is True else min(minutes, _WORKING_DAY_MINUTES),
             space=self._series(event, name),
-            join=self._join(event),
-            end=end,
-            exclusion=self._exclusion(event, organiser, len(invited), minutes),
+            join=join,
+            link=event["onlineMeeting"]["joinUrl"] if self._keep_links and organiser == owner and join is not None else None,
+            exclusion=self._exclusion(event, organiser, minutes, is_private=is_private),
+            others=others,
             copy_of=owner,
+            listed=listed,
+            answers={owner: answer},
         )
 
-    def _exclusion(self, event: dict[str, Any], organiser: int, invited: int, minutes: float) -> str | None:
+    def _exclusion(self, event: dict[str, Any], organiser: int | None, minutes: float, *, is_private: bool) -> str | None:
         if event.get("isCancelled") is True:
             return "cancelled"
-        if invited < 2 or event.get("sensitivity") in ("private", "personal"):
-            # an appointment, or somebody's private matter: counted, and nothing more
+        if is_private:
             return "out_of_scope"
         if event.get("isAllDay") is True or minutes >= _LONGEST_MINUTES:
             return "all_day"
         if event.get("showAs") == "free":
             return "free"
         return "opted_out" if organiser in self._people.opted_out else None
-
-    def _mode(self, event: dict[str, Any], has_room: bool) -> tuple[str, str]:
-        provider = event.get("onlineMeetingProvider")
-        online = event.get("isOnlineMeeting") is True or (type(provider) is str and provider not in {"", "unknown"})
-        kinds = set()
-        locations = event.get("locations")
-        for location in [event.get("location"), *(locations if type(locations) is list else [])]:
-            if type(location) is dict and type(location.get("locationType")) is str:
-                kinds.add(location["locationType"])
-                uri = location.get("locationEmailAddress") or location.get("locationUri")
-                if type(uri) is str and self._people.kinds.get(self._people.by_room(uri) or 0) == "room":
-                    kinds.add("conferenceRoom")
-        if has_room or "conferenceRoom" in kinds:
-            return ("meeting_hybrid" if online else "meeting_in_person"), "room"
-        if not kinds.isdisjoint(_PLACES):
-            return ("meeting_hybrid" if online else "meeting_in_person"), "inferred"
-        return ("meeting_online", "stated") if online else ("meeting_unknown", "none")
 
     def _series(self, event: dict[str, Any], name: str) -> int | None:
         """Return the series: the same in every copy where the id is Exchange's own, whose occurrences differ only by a date."""
@@ -318,6 +366,19 @@ def join_key(people: People, link: object) -> int | None:
     if type(link) is not str or not 0 < len(link) <= 8000:
         return None
     return people.pseudonyms.key("microsoft365:join", link.partition("?")[0].casefold(), remember=False)
+
+
+def _response(holder: Mapping[str, Any], name: str) -> str | None:
+    """Return the answer in `{name: {"response": ...}}`, or None."""
+    status = holder.get(name)
+    response = status.get("response") if type(status) is dict else None
+    return response if type(response) is str else None
+
+
+def _is_somebody(holder: object) -> bool:
+    """Return whether `{"emailAddress": {"address": ...}}` names anybody, be it a list."""
+    address = holder.get("emailAddress") if type(holder) is dict else None
+    return type(address) is dict and bool(address.get("address"))
 
 
 def _account(holder: Any, people: People) -> int | None:

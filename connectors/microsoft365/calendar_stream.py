@@ -1,19 +1,23 @@
-"""Reading calendars: window by window, every mailbox, so that each meeting comes from the right copy."""
+"""Reading calendars: window by window, every mailbox, then the copies of each meeting joined to one."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, MutableMapping
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from connectors.columns import Interactions, to_microseconds
-from connectors.microsoft365.calendar import MEDIA, SELECT, STREAM, CalendarParser
+from connectors.microsoft365.calendar import MEDIA, SELECT, STREAM, CalendarParser, Meeting, Meetings
 from connectors.microsoft365.calls import LONGEST_DAYS, Attendance
 from connectors.microsoft365.calls_stream import read_reports
 from connectors.microsoft365.client import GraphError
+from connectors.microsoft365.copies import Copies
 from connectors.microsoft365.faults import Faults
+from connectors.microsoft365.known_meetings import KnownMeetings
 from connectors.microsoft365.people import Member
 from connectors.microsoft365.pump import Batcher, Emit, Part, each
 from connectors.microsoft365.run import ROWS_A_PART, Run
@@ -21,21 +25,39 @@ from connectors.microsoft365.times import graph_time
 from connectors.microsoft365.windows import Coverage
 from connectors.records import Batch
 
+_MAILBOX_DAYS: Final = 2_000_000
+"""A window holds no more days of all mailboxes together: their meetings are in memory until all copies are there."""
+
 
 @dataclass(slots=True)
 class _Reader:
+    """Reads every mailbox over one window.
+
+    Attributes:
+        done: Mailbox -> from when on it was read, microseconds since 1970: to the end of the window, and whole.
+        partly: Mailboxes of which attendance reports could not be read.
+    """
+
     run: Run
     parser: CalendarParser
+    meetings: Meetings
     coverage: Coverage
     attendance: Attendance | None
+    copies: Copies
     low: datetime
     high: datetime
     starts: dict[int, datetime] = field(default_factory=dict)
+    done: dict[int, int] = field(default_factory=dict)
+    partly: dict[int, str] = field(default_factory=dict)
 
     def window(self, member: Member) -> tuple[datetime, datetime] | None:
         """Return the part of the window that a mailbox is to be read over."""
         low = max(self.starts[member.key], self.low)
         return (low, self.high) if low < self.high else None
+
+    def is_read(self, key: int, moment: int) -> bool:
+        """Return whether an account's mailbox was read whole at a moment of the window."""
+        return self.done.get(key, moment + 1) <= moment
 
     async def read(self, member: Member, emit: Emit) -> None:
         """Read a calendar over the window."""
@@ -43,7 +65,14 @@ class _Reader:
         if window is None:
             return
         low, high = window
-        rows = Interactions()
+        begin, end = to_microseconds(low), to_microseconds(high)
+        before = self.copies.of(member.key, begin, end)
+        if before is not None:
+            self.meetings.take(before)
+            self.done[member.key] = begin
+            await emit(Part())
+            return
+        found: list[Meeting] = []
         builder = self.run.graph.client.users.by_user_id(member.user_id).calendar_view
         query: dict[str, Any] = {
             "select": list(SELECT),
@@ -51,31 +80,24 @@ class _Reader:
             "end_date_time": graph_time(high),
             "top": self.run.settings.page_size,
         }
-        organised: list[int] = []
         try:
             async for page in self.run.graph.pages(builder, unit=member.user_id, **query):
-                meetings = self.parser.take(page.values, member.key, to_microseconds(low), to_microseconds(high))
+                copies = self.parser.copies(page.values, member.key, begin, end)
                 if self.attendance is not None and self.run.settings.attendance_reports:
-                    await read_reports(self.run, member, meetings, self.parser.links, self.attendance)
-                organised += [meeting.key for meeting in meetings]
-                self.parser.store(meetings, rows)
-                if len(rows) >= ROWS_A_PART:
-                    await emit(Part(rows))
-                    rows = Interactions()
+                    failure = await read_reports(self.run, member, copies, self.attendance)
+                    if failure is not None:
+                        self.partly[member.key] = failure
+                found += copies
         except GraphError as error:
+            # what was read of it counts: it is true, though not all
             self.coverage.fail(member.key, error)
-            self.parser.readable.discard(member.key)
-            await emit(Part(rows))
+            self.meetings.take(found)
+            await emit(Part())
             return
-        part = Part(rows)
-        if self.coverage.windows.stored(member.key) is not None:
-            # read whole, and read before: what is stored of this organiser and was not seen is gone or has moved
-            part.rows["sweep"] = [_sweep(member.key, low, high, organised)]
-        await emit(part)
-
-
-def _sweep(organiser: int, low: datetime, high: datetime, seen: list[int]) -> dict[str, Any]:
-    return {"sender_key": organiser, "media": list(MEDIA), "since": low, "until": high, "seen": sorted(set(seen))}
+        self.done[member.key] = begin
+        noted = self.copies.note(member.key, begin, end, found)
+        self.meetings.take(found)
+        await emit(Part(cursors=noted))
 
 
 async def read(run: Run, attendance: Attendance | None, joins: MutableMapping[int, set[tuple[int, int]]]) -> AsyncGenerator[Batch, None]:
@@ -86,104 +108,121 @@ async def read(run: Run, attendance: Attendance | None, joins: MutableMapping[in
         attendance: Who was in online meetings, as far as call records tell.
         joins: Filled with the meetings met, by join key.
     """
-    windows = run.windows(STREAM, timedelta(days=run.settings.lookback_days))
+    lookback = timedelta(days=run.settings.lookback_days)
+    windows = run.windows(STREAM, lookback)
     faults = Faults(run.people.pseudonyms, STREAM)
     coverage = Coverage(windows, MEDIA)
     parser = CalendarParser(
         run.people,
         faults,
-        {member.key for member in run.mailboxes},
         count_tentative=run.settings.count_tentative,
-        keep_links=run.settings.attendance_reports,
+        keep_links=run.settings.attendance_reports and attendance is not None,
     )
-    parser.joins_since = to_microseconds(run.until - timedelta(days=LONGEST_DAYS))
+    meetings = Meetings()
+    meetings.joins_since = to_microseconds(run.until - timedelta(days=LONGEST_DAYS))
     if attendance is not None:
         parser.attended = attendance.attended
+    copies = Copies(run.state, is_resumed=run.is_resumed)
+    known = KnownMeetings(run.state, run.until - lookback)
     starts = {member.key: windows.start(member.key) for member in run.mailboxes}
-    batcher = Batcher(STREAM, len(run.mailboxes), run.extras(faults))
+    batcher = Batcher(STREAM, len(run.mailboxes), _extras(run, faults, attendance))
     spans = _spans(starts, run)
     for position, (low, high) in enumerate(spans):
-        reader = _Reader(run, parser, coverage, attendance, low, high, starts)
-        async with aclosing(_window(reader, batcher)) as batches:
-            async for batch in batches:
+        reader = _Reader(run, parser, meetings, coverage, attendance, copies, low, high, starts)
+        members = [member for member in run.mailboxes if member.key not in coverage.failed and reader.window(member) is not None]
+        async with aclosing(each(members, reader.read, workers=run.settings.concurrency)) as parts:
+            async for part in parts:
+                batcher.put(part)
+                if (batch := batcher.due()) is not None:
+                    yield batch
+        for part in _settled(reader, known):
+            batcher.put(part)
+            if (batch := batcher.due()) is not None:
                 yield batch
-        for member in run.mailboxes:
-            if reader.window(member) is None or member.key in coverage.failed:
+        for member in members:
+            if member.key in coverage.failed:
                 continue
             part = Part(cursors=windows.cursor(member.key, high))
             if position == len(spans) - 1:
                 done = coverage.done(member.key)
                 part = Part(rows=done.rows, cursors=part.cursors | done.cursors, units=1)
             batcher.put(part)
+        batcher.put(Part(rows={"coverage": _partial(reader)}, cursors={**known.cursors(), **copies.cleared()}))
         yield batcher.flush()
-    joins.update(parser.joins)
+    joins.update(meetings.joins)
     batcher.put(coverage.finish())
     yield batcher.flush()
 
 
+def _extras(
+    run: Run, faults: Faults, attendance: Attendance | None
+) -> Callable[[], tuple[dict[str, list[dict[str, Any]]], dict[str, str]]]:
+    """Return what goes along with each batch: attendance reports are asked for once, so what they say is kept at once."""
+    taken = run.extras(faults)
+
+    def extras() -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
+        rows, cursors = taken()
+        return rows, {**cursors, **(attendance.cursors() if attendance is not None else {})}
+
+    return extras
+
+
 def _spans(starts: dict[int, datetime], run: Run) -> list[tuple[datetime, datetime]]:
     """Return consecutive windows from the earliest start on."""
-    length = timedelta(days=run.settings.window_days)
+    days = min(run.settings.window_days, max(run.settings.lookback_days + 1, _MAILBOX_DAYS // max(1, len(starts))))
     found = []
     low = min(starts.values(), default=run.until)
     while low < run.until:
-        high = min(low + length, run.until)
+        high = min(low + timedelta(days=days), run.until)
         found.append((low, high))
         low = high
     return found
 
 
-async def _window(reader: _Reader, batcher: Batcher) -> AsyncGenerator[Batch, None]:
-    """Read every mailbox over one window.
-
-    Those that failed the last time come first: whether they can be read decides whose copies count. When another one
-    fails, the mailboxes that relied on its copies are read again.
-    """
-    run, parser, coverage = reader.run, reader.parser, reader.coverage
-    members = [member for member in run.mailboxes if member.key not in coverage.failed and reader.window(member) is not None]
-    parser.deferred.clear()
-    doubtful = [member for member in members if coverage.windows.unread(member.key) is not None]
-    first = {member.key for member in doubtful}
-    for turn in (doubtful, [member for member in members if member.key not in first]):
-        async with aclosing(each(turn, reader.read, workers=run.settings.concurrency)) as parts:
-            async for part in parts:
-                batcher.put(part)
-                if (batch := batcher.due()) is not None:
-                    yield batch
-    settled: set[int] = set()
-    while lost := {key for key in coverage.failed if key not in settled}:
-        settled |= lost
-        again = [member for member in members if member.key not in coverage.failed and not lost.isdisjoint(parser.deferred[member.key])]
-        async with aclosing(each(again, reader.read, workers=run.settings.concurrency)) as parts:
-            async for part in parts:
-                batcher.put(part)
-                if (batch := batcher.due()) is not None:
-                    yield batch
-    part = _held(reader, members)
-    if parser.series:
-        part.rows["space"] = [
-            {"space_key": key, "kind": "meeting_series", "is_private": True, "is_standing": True} for key in sorted(parser.series)
-        ]
-        parser.series.clear()
-    batcher.put(part)
-    if (batch := batcher.due()) is not None:
-        yield batch
-
-
-def _held(reader: _Reader, members: list[Member]) -> Part:
-    """Return the meetings whose organisers' mailboxes are not read, and sweep those organisers who are outside."""
+def _settled(reader: _Reader, known: KnownMeetings) -> Iterator[Part]:
+    """Give the meetings of a window that was read, what of it was withdrawn, and the series met."""
     parser, windows = reader.parser, reader.coverage.windows
-    meetings = parser.held()
+    seen: set[int] = set()
+    organised: defaultdict[int, list[int]] = defaultdict(list)
+    settled = iter(known.meet(reader.meetings.settled(reader.is_read)))
+    while some := list(islice(settled, ROWS_A_PART)):
+        rows = Interactions()
+        parser.store(some, rows)
+        for meeting in some:
+            seen.add(meeting.key)
+            if meeting.organiser is not None:
+                organised[meeting.organiser].append(meeting.key)
+        yield Part(rows)
+    asked = reader.starts.keys()
     rows = Interactions()
-    parser.store(meetings, rows)
-    part = Part(rows)
-    # copies of a mailbox that failed just now are missing: what is not seen need not be gone
-    known = [member for member in members if windows.stored(member.key) is not None and member.key not in reader.coverage.failed]
-    if meetings and known and not reader.coverage.newly_failed():
-        low = max(max(reader.starts[member.key], reader.low) for member in known)
-        seen: dict[int, list[int]] = {}
-        for meeting in meetings:
-            if not reader.run.people.is_internal(meeting.organiser):
-                seen.setdefault(meeting.organiser, []).append(meeting.key)
-        part.rows["sweep"] = [_sweep(key, low, reader.high, keys) for key, keys in sorted(seen.items())]
-    return part
+    for key, start, medium, organiser in known.withdrawn(seen, reader.low, reader.high, reader.is_read, asked.__contains__):
+        rows.add(key, start, medium, organiser, exclusion="deleted")
+    # read whole, and read before: what is stored of these organisers and was not seen is gone or has moved
+    sweeps = [
+        _sweep(key, max(reader.starts[key], reader.low), reader.high, organised[key])
+        for key in sorted(reader.done)
+        if windows.stored(key) is not None
+    ]
+    series = [{"space_key": key, "kind": "meeting_series", "is_private": True, "is_standing": True} for key in sorted(parser.series)]
+    parser.series.clear()
+    yield Part(rows, {"sweep": sweeps, "space": series})
+
+
+def _sweep(organiser: int, low: datetime, high: datetime, seen: list[int]) -> dict[str, Any]:
+    return {"sender_key": organiser, "media": list(MEDIA), "since": low, "until": high, "seen": sorted(set(seen))}
+
+
+def _partial(reader: _Reader) -> list[dict[str, Any]]:
+    day = reader.run.until.date()
+    return [
+        {
+            "stream": STREAM,
+            "unit_key": key,
+            "medium": "meeting_online",
+            "date_from": day,
+            "date_to": day,
+            "status": "partial",
+            "reason": reason,
+        }
+        for key, reason in sorted(reader.partly.items())
+    ]

@@ -4,7 +4,10 @@ A call of two is stored as `call`. A group call with a meeting's join link is th
 place of who had accepted, and is no interaction of its own; without a meeting in any calendar it is a call. Records live
 30 days at Graph, and later versions replace earlier ones. The key is `key("microsoft365:call", record id)`.
 
-Calendars are read again for some days, so who attended is remembered for as long: keyed hashes in one cursor a day.
+A call with a telephone, or with a guest who has no account, that was answered is `out_of_scope`: nobody is known at the other end.
+`missed` is what nobody answered, a voice mailbox or a service aside.
+
+Calendars are read again for some days, so who attended is remembered for as long: keyed hashes in one cursor an hour.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Any, Final
 
 import orjson
 
-from connectors.columns import PARTICIPANT_LIMIT, Interactions, utc_day
+from connectors.columns import PARTICIPANT_LIMIT, Interactions, to_instant, utc_day
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.people import People
 from connectors.microsoft365.times import parse_time
@@ -31,6 +34,7 @@ _PREFIX: Final = "attended:"
 _MARGIN: Final = 30 * 60_000_000
 _MINUTE: Final = 60_000_000
 _LONGEST_ID: Final = 512
+_WITHOUT_ACCOUNT: Final = ("phone", "guest", "acsUser", "encrypted")
 
 
 @dataclass(slots=True)
@@ -48,7 +52,7 @@ class CallRecord:
         join: Hash of the join link, or None.
         present: Who was in it.
         count: How many were in it, also those without an account (telephones, anonymous guests).
-        is_answered: Whether anybody answered.
+        is_answered: Whether anybody answered: a person with an account, or somebody at a telephone.
         origin: What the record says of the organiser; resolved with the details, once it is known that the call is in scope.
     """
 
@@ -118,7 +122,7 @@ def take_sessions(call: CallRecord, sessions: Iterable[object], people: People) 
         caller, callee = _user(session.get("caller"), people), _user(session.get("callee"), people)
         failure = session.get("failureInfo")
         is_failed = type(failure) is dict and failure.get("stage") in ("callSetup", "unknown")
-        is_answered = is_answered or (callee is not None and not is_failed)
+        is_answered = is_answered or ((callee is not None or _is_outside(session.get("callee"))) and not is_failed)
         if call.organiser is None:
             call.organiser = caller
         call.present |= {account for account in (caller, callee) if account is not None}
@@ -138,6 +142,9 @@ def _take_organiser(call: CallRecord, people: People) -> None:
 def add_call(call: CallRecord, rows: Interactions, people: People, *, is_meeting: bool = False) -> None:
     """Store a call; with `is_meeting`, take one back that turned out to be a meeting of a calendar."""
     exclusion = "deleted" if is_meeting else None if call.is_answered else "missed"
+    if exclusion is None and len(call.present) < 2 and call.count >= 2:
+        # the others have no account: telephones, guests
+        exclusion = "out_of_scope"
     if exclusion is None and call.organiser is None and not call.is_group:
         exclusion = "no_sender"
     if exclusion is None and call.organiser in people.opted_out:
@@ -173,6 +180,12 @@ def _user(endpoint: object, people: People) -> int | None:
     return next((account for user in _users(endpoint) if (account := people.by_id(user.get("id"))) is not None), None)
 
 
+def _is_outside(endpoint: object) -> bool:
+    """Return whether an endpoint is somebody without an account: at a telephone, or a guest without a name. Services are nobody."""
+    identity = endpoint.get("identity") if type(endpoint) is dict else None
+    return type(identity) is dict and any(type(identity.get(kind)) is dict for kind in _WITHOUT_ACCOUNT)
+
+
 def _users(endpoint: object) -> Iterator[dict[str, Any]]:
     """Give what of an endpoint may name its user, the likeliest first."""
     if type(endpoint) is not dict:
@@ -197,34 +210,35 @@ class Attendance:
     """
 
     def __init__(self, state: State, today: date) -> None:
-        self._days: dict[str, dict[str, list[Any]]] = {}
+        self._hours: dict[str, dict[str, list[Any]]] = {}
         self._dirty: set[str] = set()
         self._by_join: defaultdict[int, dict[int, tuple[int, int, frozenset[int]]]] = defaultdict(dict)
         oldest = str(today - timedelta(days=LONGEST_DAYS + 1))
         for name, value in state.cursors(_PREFIX).items():
-            day = name.removeprefix(_PREFIX)
-            if day < oldest:
-                self._days[day] = {}
-                self._dirty.add(day)
+            hour = name.removeprefix(_PREFIX)
+            if hour < oldest:
+                self._hours[hour] = {}
+                self._dirty.add(hour)
                 continue
             try:
                 entries = orjson.loads(value)
             except ValueError:
                 continue
             if isinstance(entries, dict):
-                self._days[day] = entries
+                self._hours[hour] = entries
                 for key, (_, join, start, end, present, *_) in entries.items():
                     if join:
                         self._by_join[join][int(key)] = (start, end, frozenset(present))
 
     def knows(self, call: CallRecord) -> bool:
         """Return whether this version of a record was read before."""
-        entry = self._days.get(str(utc_day(call.start)), {}).get(str(call.key))
+        entry = self._entry(call.key, call.start)
         return entry is not None and entry[0] == call.version
 
     def remember(self, call: CallRecord) -> None:
         """Remember a call: of one that is in no meeting only that it was read."""
-        self._put(call.key, call.version, call.join or 0, call.start, call.end, call.present if call.join else set(), call.organiser)
+        present = call.present if call.join else set()
+        self._put(call.key, call.version, call.join or 0, call.start, call.end, present, call.organiser, count=call.count)
 
     def remember_report(self, meeting_key: int, join: int, start: int, end: int, present: Set[int]) -> None:
         """Remember an attendance report's."""
@@ -232,7 +246,10 @@ class Attendance:
 
     def has_report(self, meeting_key: int, start: int) -> bool:
         """Return whether a meeting's attendance report was read before."""
-        return str(meeting_key) in self._days.get(str(utc_day(start)), {})
+        return self._entry(meeting_key, start) is not None
+
+    def _entry(self, key: int, start: int) -> list[Any] | None:
+        return self._hours.get(_hour(start), {}).get(str(key))
 
     def _put(
         self,
@@ -245,14 +262,15 @@ class Attendance:
         organiser: int | None,
         *,
         is_call: bool | None = False,
+        count: int = 0,
     ) -> None:
-        day = str(utc_day(start))
-        before = self._days.setdefault(day, {}).get(str(key))
+        hour = _hour(start)
+        before = self._hours.setdefault(hour, {}).get(str(key))
         if before is not None and is_call is not None:
             # a later version of a record that was stored as a call is stored again
             is_call = before[5] and version == before[0]
-        self._days[day][str(key)] = [version, join, start, end, sorted(present), is_call, organiser]
-        self._dirty.add(day)
+        self._hours[hour][str(key)] = [version, join, start, end, sorted(present), is_call, organiser, count]
+        self._dirty.add(hour)
         if join:
             self._by_join[join][key] = (start, end, frozenset(present))
 
@@ -271,24 +289,31 @@ class Attendance:
         """
         alone: list[CallRecord] = []
         explained: list[CallRecord] = []
-        for day, entries in self._days.items():
+        for hour, entries in self._hours.items():
             for key, entry in entries.items():
-                version, join, start, end, present, is_call, organiser = entry
+                version, join, start, end, present, is_call, organiser, *rest = entry
                 if not join or is_call is None or start < since:
                     continue
                 is_meeting = any(start < ended + _MARGIN and end > began - _MARGIN for began, ended in joins.get(join, ()))
                 if is_meeting == is_call:
-                    call = CallRecord("", int(key), version, start, end, organiser, True, join, set(present), len(present))
+                    call = CallRecord(
+                        "", int(key), version, start, end, organiser, True, join, set(present), rest[0] if rest else len(present)
+                    )
                     (explained if is_meeting else alone).append(call)
                     entry[5] = not is_meeting
-                    self._dirty.add(day)
+                    self._dirty.add(hour)
         return alone, explained
 
     def cursors(self) -> dict[str, str]:
-        """Return the cursors that changed since the last call; days without entries are removed."""
+        """Return the cursors that changed since the last call; hours without entries are removed."""
         found = {}
-        for day in sorted(self._dirty):
-            entries = self._days[day]
-            found[f"{_PREFIX}{day}"] = orjson.dumps(entries, option=orjson.OPT_SORT_KEYS).decode() if entries else ""
+        for hour in sorted(self._dirty):
+            entries = self._hours[hour]
+            found[f"{_PREFIX}{hour}"] = orjson.dumps(entries, option=orjson.OPT_SORT_KEYS).decode() if entries else ""
         self._dirty.clear()
         return found
+
+
+def _hour(moment: int) -> str:
+    """Return the UTC hour of microseconds since 1970: a part of what is remembered that is small enough to be written often."""
+    return to_instant(moment).strftime("%Y-%m-%dT%H")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from connectors.columns import Interactions, to_microseconds
+from connectors.columns import Interactions, to_microseconds, utc_day
 from connectors.microsoft365.calendar import Meeting, join_key
 from connectors.microsoft365.calls import (
     CURSOR,
@@ -29,7 +29,6 @@ from connectors.microsoft365.run import Run
 from connectors.microsoft365.times import graph_time, parse_time
 from connectors.records import Batch
 
-_AT_ONCE: Final = 128
 _LONGEST_LIST: Final = 20_000
 
 
@@ -48,7 +47,8 @@ class Calls:
         self._run = run
         self._faults = Faults(run.people.pseudonyms, STREAM)
         self._cursor: dict[str, str] = {}
-        self._windows = run.windows(CURSOR, timedelta(hours=run.settings.overlap_hours))
+        # records come when they come, a day late and more; of those known nothing but the list is asked for
+        self._windows = run.windows(CURSOR, timedelta(days=run.settings.calls_overlap_days))
 
     async def read(self) -> AsyncGenerator[Batch, None]:
         """Read call records. The cursor follows in `finish`, once it is known which of them are meetings."""
@@ -56,16 +56,14 @@ class Calls:
         oldest = run.until - timedelta(days=LONGEST_DAYS)
         wanted = self._windows.start("")
         start = max(wanted, oldest)
-        batcher = Batcher(STREAM, 1, run.extras(self._faults))
+        batcher = Batcher(STREAM, 1, self._extras())
         query = {
             "filter": f"startDateTime ge {graph_time(start)} and startDateTime lt {graph_time(run.until)}",
         }
         status: tuple[str, str | None] = ("observed", None)
         try:
             async for page in run.graph.pages(run.graph.client.communications.call_records, prefer=(UNKNOWN_MEMBERS,), **query):
-                rows = Interactions()
-                await self._details(self._heads(page.values), rows)
-                batcher.put(Part(rows))
+                batcher.put(await self._details(self._heads(page.values)))
                 if (batch := batcher.due()) is not None:
                     yield batch
             self._cursor = self._windows.cursor("", run.until)
@@ -87,16 +85,41 @@ class Calls:
                 found.append(call)
         return found
 
-    async def _details(self, calls: list[CallRecord], rows: Interactions) -> None:
-        for position in range(0, len(calls), _AT_ONCE):
-            some = calls[position : position + _AT_ONCE]
-            for call, is_read in zip(some, await asyncio.gather(*(self._detail(call) for call in some)), strict=True):
-                if not is_read:
-                    continue
-                if not (call.is_group and call.join is not None):
-                    call.join = None
-                    add_call(call, rows, self._run.people)
-                self.attendance.remember(call)
+    def _extras(self) -> Callable[[], tuple[dict[str, list[dict[str, Any]]], dict[str, str]]]:
+        """Return what goes along with each batch: what was read is remembered, whatever comes next."""
+        taken = self._run.extras(self._faults)
+
+        def extras() -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
+            rows, cursors = taken()
+            return rows, {**cursors, **self.attendance.cursors()}
+
+        return extras
+
+    async def _details(self, calls: list[CallRecord]) -> Part:
+        """Read who was in some calls. A record that is refused costs itself, and is asked for again as long as records come late."""
+        rows = Interactions()
+        part = Part(rows, {"coverage": []})
+        found = await asyncio.gather(*(self._detail(call) for call in calls), return_exceptions=True)
+        for call, outcome in zip(calls, found, strict=True):
+            day = utc_day(call.start)
+            told = {"stream": STREAM, "unit_key": call.key, "medium": "call", "date_from": day, "date_to": day}
+            name = f"unread:record:{call.key}"
+            if isinstance(outcome, GraphError):
+                part.rows["coverage"].append({**told, "status": "missing", "reason": outcome.reason})
+                part.cursors[name] = outcome.reason
+                continue
+            if isinstance(outcome, BaseException):
+                raise outcome
+            if self._run.state.cursor(name) is not None:
+                part.rows["coverage"].append({**told, "status": "observed"})
+                part.cursors[name] = ""
+            if not outcome:
+                continue
+            if not (call.is_group and call.join is not None):
+                call.join = None
+                add_call(call, rows, self._run.people)
+            self.attendance.remember(call)
+        return part
 
     async def _detail(self, call: CallRecord) -> bool:
         """Read who was in a call; False if nobody in scope was, or if Graph has no details of it (yet): those are read again."""
@@ -132,8 +155,8 @@ class Calls:
             add_call(call, rows, run.people)
         for call in explained:
             add_call(call, rows, run.people, is_meeting=True)
-        batcher = Batcher(STREAM, 1, run.extras(self._faults))
-        batcher.put(Part(rows, cursors={**self.attendance.cursors(), **self._cursor}, units=1))
+        batcher = Batcher(STREAM, 1, self._extras())
+        batcher.put(Part(rows, cursors=self._cursor, units=1))
         yield batcher.flush()
 
 
@@ -152,13 +175,17 @@ def _coverage(start: Any, run: Run, status: str, reason: str | None) -> dict[str
 # -- attendance reports -------------------------------------------------------------------------------------------------
 
 
-async def read_reports(run: Run, member: Member, meetings: Iterable[Meeting], links: dict[int, str], attendance: Attendance) -> None:
+async def read_reports(run: Run, member: Member, meetings: Iterable[Meeting], attendance: Attendance) -> str | None:
     """Learn who attended a member's online meetings that no call record tells of.
 
     Three requests a meeting, once each. Where the access policy does not allow it, the responses count instead.
+
+    Returns:
+        Why a report could not be read this time, as a reason of coverage; None if all could that the policy allows.
     """
+    failure: str | None = None
     for meeting in meetings:
-        link = links.pop(meeting.key, None)
+        link, meeting.link = meeting.link, None
         if link is None or meeting.join is None or meeting.exclusion is not None:
             continue
         is_known = attendance.has_report(meeting.key, meeting.start) or attendance.attended(meeting.join, meeting.start, meeting.end)
@@ -167,20 +194,21 @@ async def read_reports(run: Run, member: Member, meetings: Iterable[Meeting], li
         try:
             present = await _reported(run, member, link, meeting)
         except GraphError as error:
-            if error.status not in {400, 403, 404}:
-                raise
             if error.status == 403:
-                return
+                return None
+            if error.status not in {400, 404}:
+                failure = f"reports_{error.reason}"
             continue
         if present is not None:
             attendance.remember_report(meeting.key, meeting.join, meeting.start, meeting.end, present)
+    return failure
 
 
 async def _reported(run: Run, member: Member, link: str, meeting: Meeting) -> set[int] | None:
     online = run.graph.client.users.by_user_id(member.user_id).online_meetings
     quoted = link.replace("'", "''")
-    answer = await run.graph.get(online, unit=member.user_id, filter=f"JoinWebUrl eq '{quoted}'")
-    names = [entry["id"] for entry in answer.get("value") or [] if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+    answer = await run.graph.get(online, unit=member.user_id, has="value", filter=f"JoinWebUrl eq '{quoted}'")
+    names = [entry["id"] for entry in answer["value"] if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
     if not names:
         return None
     reports = online.by_online_meeting_id(names[0]).attendance_reports

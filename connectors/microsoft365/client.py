@@ -2,7 +2,10 @@
 
 The SDK's typed models cost some 200 times more than orjson, its PageIterator loses the delta link and stops at an empty
 page, and its retry handler knows three statuses only. So the builders, the authentication, the URL templates and the
-error mapping are the SDK's; paging and retries are ours, in one place with one jitter.
+error mapping are the SDK's; paging, pacing and retries are ours, in one place with one jitter.
+
+A token that is refused is given up and asked for anew: Graph refuses single requests of thousands while keys roll. A collection
+without `value` is no empty collection but a failure. A refusal for speed (429) closes the whole family of requests (`limits`).
 
 Nothing that a response says reaches a log or an exception: `GraphError` carries a status and an error code.
 """
@@ -13,28 +16,38 @@ import asyncio
 import logging
 import re
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from secrets import SystemRandom
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import orjson
-from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from connectors.errors import UserError
-from connectors.microsoft365.credentials import credential, no_tls
+from connectors.microsoft365.credentials import SignIn, SignInError, credential, no_tls
+from connectors.microsoft365.limits import LIMITS, Gates
 from connectors.microsoft365.settings import Microsoft365Settings
+from connectors.pacing import Clock, Sleep, Time
 
 IMMUTABLE_IDS: Final = 'IdType="ImmutableId"'
 UNKNOWN_MEMBERS: Final = "include-unknown-enum-members"
 _RETRIED: Final = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504, 509})
 _LONGEST_BACKOFF_SECONDS: Final = 60.0
+_CONNECT_SECONDS: Final = 10.0
+_FIRST_TRIES: Final = {"token": 5, "sign_in": 3, "unreachable": 3}
+"""Tries while nothing was answered in this run: then it is not the moment that is to blame, but a setting."""
+_THROTTLED_TRIES: Final = 4
+"""A request that is refused for speed is tried so many times as often: others of its family may have been served."""
+_EMPTY_PAGES: Final = 2_000
+"""So many empty pages in a row are a circle, whatever their links are called."""
 # httpx logs every URL, with mailbox ids, at INFO; httpcore headers, with the token, at DEBUG
 _TALKATIVE: Final = ("httpx", "httpcore", "azure", "msal", "urllib3", "hpack", "h2")
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
@@ -83,26 +96,29 @@ class Graph:
 
     Args:
         settings: Where Graph is, how to sign in, how fast to ask.
-        sleep: For tests: what waits between tries.
+        sleep: For tests and fast clocks: what waits.
+        clock: The same: seconds, monotonic.
 
     Attributes:
         client: The SDK's client: the root of its request builders.
         request_count: How many requests were sent, retries too.
     """
 
-    def __init__(self, settings: Microsoft365Settings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(self, settings: Microsoft365Settings, *, sleep: Sleep = asyncio.sleep, clock: Clock = monotonic) -> None:
         self.settings = settings
         self.request_count = 0
-        self._sleep = sleep
-        self._all = asyncio.Semaphore(settings.concurrency)
-        self._units: dict[str, asyncio.Semaphore] = {}
+        self._time = Time(sleep, clock)
+        self._gates = Gates(settings, self._time)
+        self._is_answered = False
+        self._refused_in_a_row = 0
         quiet_loggers()
         # every builder of the SDK, imported when it is first used, defines classes that warn of their own deprecation
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(msgraph|kiota_abstractions)\.")
-        self._credential: AsyncTokenCredential = credential(settings)
+        self._sign_in = SignIn(lambda: credential(settings))
         self._http, self._transports = _http_client(settings)
-        self._adapter = _adapter(settings, self._credential, self._http)
+        self._adapter = _adapter(settings, self._sign_in, self._http)
         self._errors = _error_map()
+        self._root = settings.base_url.rstrip("/") + "/"
         self.client = _service_client(self._adapter)
 
     async def __aenter__(self) -> Self:
@@ -112,20 +128,23 @@ class Graph:
         await self._http.aclose()
         for transport in self._transports:
             await transport.aclose()
-        await self._credential.close()
+        await self._sign_in.close()
 
-    async def get(self, builder: Any, *, unit: str = "", prefer: Sequence[str] = (), **query: Any) -> dict[str, Any]:
+    async def get(
+        self, builder: Any, *, unit: str = "", prefer: Sequence[str] = (), has: str | None = None, **query: Any
+    ) -> dict[str, Any]:
         """Return the JSON object that a GET of a request builder answers with.
 
         Args:
             builder: A request builder of the SDK.
-            unit: The mailbox (or other unit) whose own limit of requests under way applies.
+            unit: The mailbox whose own limits apply, of requests to a mailbox.
             prefer: More `Prefer` values; immutable ids are always asked for.
+            has: A list that must be in the object: without it the answer is a failure, not an empty list.
             query: Query parameters, by the SDK's names (`select`, `filter`, `top`, ...).
 
         Raises:
             GraphError: If Graph refuses, or fails on every try.
-            UserError: If the sign-in is refused.
+            UserError: If the sign-in is refused, or nothing answers at all.
         """
         kind: Any = type(builder)
         parameters = _query_class(kind)(**query) if query else None
@@ -138,10 +157,7 @@ class Graph:
             information.path_parameters = {information.RAW_URL_KEY: information.url}
             return information
 
-        if not unit:
-            return await self._tried(request)
-        async with self._units.setdefault(unit, asyncio.Semaphore(self.settings.mailbox_concurrency)):
-            return await self._tried(request)
+        return await self._tried(request, unit, has)
 
     async def pages(
         self, builder: Any, *, unit: str = "", prefer: Sequence[str] = (), delta_token: str | None = None, **query: Any
@@ -165,75 +181,128 @@ class Graph:
             builder = builder.with_url(f"{first.url.partition('?')[0]}?$deltatoken={quote(delta_token, safe='')}")
             query = {}
         visited: set[int] = set()
-        answer = await self.get(builder, unit=unit, prefer=prefer, **query)
+        empty_count = 0
+        answer = await self.get(builder, unit=unit, prefer=prefer, has="value", **query)
         while True:
-            values = answer.get("value")
+            values: list[Any] = answer["value"]
             link = answer.get("@odata.nextLink")
-            yield Page(values if isinstance(values, list) else [], _token(answer.get("@odata.deltaLink")), link)
+            yield Page(values, _token(answer.get("@odata.deltaLink")), link)
             if link is None:
                 return
-            if not isinstance(link, str) or not self._is_ours(link) or hash(link) in visited:
+            empty_count = 0 if values else empty_count + 1
+            if not isinstance(link, str) or not self._is_ours(link) or hash(link) in visited or empty_count > _EMPTY_PAGES:
                 raise GraphError(0, "bad_next_link")
             visited.add(hash(link))
-            answer = await self.get(builder.with_url(link), unit=unit, prefer=prefer)
+            answer = await self.get(builder.with_url(link), unit=unit, prefer=prefer, has="value")
 
     def _is_ours(self, link: str) -> bool:
         """Whether a link stays on Graph's own host: the token goes along with every request."""
         ours, theirs = urlsplit(self.settings.base_url), urlsplit(link)
         return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
 
-    async def _tried(self, request: Callable[[], Any]) -> dict[str, Any]:
-        attempt = 0
+    async def _tried(self, request: Callable[[], Any], unit: str, has: str | None) -> dict[str, Any]:
+        information = request()
+        gate = self._gates.gate(information.url.removeprefix(self._root), unit)
+        tries: Counter[str] = Counter()
         while True:
-            attempt += 1
-            async with self._all:
-                answer, failure, pause = await self._once(request())
-            if answer is not None:
-                return answer
-            if pause is None or attempt >= self.settings.attempts:
-                raise failure
-            if pause > self.settings.longest_pause_seconds:
-                raise GraphError(failure.status, "retry_after_too_long")
-            backoff = min(_LONGEST_BACKOFF_SECONDS, self.settings.retry_seconds * 2 ** (attempt - 1))
-            await self._sleep(pause * _RANDOM.uniform(1.0, 1.1) if pause else backoff * _RANDOM.uniform(0.5, 1.0))
+            async with AsyncExitStack() as stack:
+                await gate.enter(stack)
+                generation = self._sign_in.generation
+                found = await self._once(information, has)
+            if isinstance(found, dict):
+                self._is_answered, self._refused_in_a_row = True, 0
+                gate.bucket.answered()
+                return found
+            tries[found.kind] += 1
+            self._give_up(found, tries)
+            pause = self._pause(found.pause, tries.total())
+            if found.kind == "throttled":
+                gate.bucket.refused(pause)
+            elif found.kind == "token":
+                await self._sign_in.renew(generation)
+                # the first time a fresh token is all it takes
+                await self._time.sleep(pause if tries["token"] > 1 else 0)
+            else:
+                await self._time.sleep(pause)
+            information = request()
 
-    async def _once(self, request: Any) -> tuple[dict[str, Any] | None, GraphError, float | None]:
-        """Send once: the answer, or a failure and the pause before another try (0: by backoff, None: no other try)."""
+    def _pause(self, asked: float, tries: int) -> float:
+        """Return how long to wait: as long as Graph asks, else longer each time."""
+        backoff = min(_LONGEST_BACKOFF_SECONDS, self.settings.retry_seconds * 2 ** min(tries - 1, 32))
+        return asked * _RANDOM.uniform(1.0, 1.1) if asked else backoff * _RANDOM.uniform(0.5, 1.0)
+
+    def _give_up(self, failure: Failure, tries: Counter[str]) -> None:
+        """Raise the failure if another try is of no use: what is to be mended if nothing was ever answered, else the part's failure."""
+        attempts, kind, error = self.settings.attempts, failure.kind, failure.error
+        if kind == "token":
+            self._refused_in_a_row += 1
+            # a mailbox that is refused is its own affair; where nothing else passes either, it is the application
+            if self._refused_in_a_row >= 5 * attempts or (not self._is_answered and tries[kind] >= _FIRST_TRIES[kind]):
+                raise _refused_sign_in("401")
+        elif kind == "sign_in" and tries[kind] >= (_FIRST_TRIES[kind] if self._is_answered else 1):
+            raise _refused_sign_in(error.code)
+        elif kind in {"no_host", "no_authority"} and not self._is_answered and tries[kind] >= _FIRST_TRIES["unreachable"]:
+            raise self._nothing_answers("base_url" if kind == "no_host" else "authority")
+        most = attempts * _THROTTLED_TRIES if kind == "throttled" else attempts
+        if kind == "refused" or tries[kind] >= most:
+            raise error
+        if failure.pause > self.settings.longest_pause_seconds:
+            raise GraphError(error.status, "retry_after_too_long")
+
+    def _nothing_answers(self, setting: str) -> UserError:
+        parts = urlsplit(getattr(self.settings, setting))
+        place = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+        return UserError(
+            f"microsoft365.{setting}: nothing answers at {place}; check the address, and that this machine may reach it "
+            "(network, firewall, proxy)"
+        )
+
+    async def _once(self, request: Any, has: str | None) -> dict[str, Any] | Failure:
+        """Send once, and return the answer or what went wrong. No exception that quotes the response leaves."""
         from kiota_abstractions.api_error import APIError
 
         self.request_count += 1
-        refused: str | None = None
-        failure, pause = GraphError(0, "malformed_response"), 0.0
-        retried = True
         try:
             body = await self._adapter.send_primitive_async(request, "bytes", self._errors)
             answer = orjson.loads(body) if body else None
-            if isinstance(answer, dict) and "error" not in answer:
-                return answer, failure, None
+            if isinstance(answer, dict) and "error" not in answer and (has is None or isinstance(answer.get(has), list)):
+                return answer
         except APIError as error:
             status = error.response_status_code or 0
-            failure = GraphError(status, _error_code(error))
-            retried = status in _RETRIED
-            pause = _retry_after(error.response_headers)
+            kind = "token" if status == 401 else "throttled" if status == 429 else "passing" if status in _RETRIED else "refused"
+            return Failure(GraphError(status, _error_code(error)), kind, _retry_after(error.response_headers))
+        except SignInError as error:
+            kind = "sign_in" if error.is_refused else "no_authority" if error.is_unreachable else "passing"
+            return Failure(GraphError(0, error.code if error.is_refused else "sign_in_unavailable"), kind)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            return Failure(GraphError(0, "unreachable"), "no_host")
         except httpx.HTTPError as error:
-            failure = GraphError(0, type(error).__name__)
+            return Failure(GraphError(0, type(error).__name__), "passing")
         except ValueError:
             # not JSON, or cut short: the message would quote it
             pass
-        except ClientAuthenticationError as error:
-            found = re.search(r"AADSTS\d+", str(error))
-            refused = found.group() if found else "refused"
-        except AzureError:
-            failure = GraphError(0, "sign_in_unavailable")
-        if refused is None and failure.status == 401:
-            refused = "401"
-        if refused is not None:
-            # outside the except blocks, so that no exception which quotes the response hangs on ours
-            raise UserError(
-                f"microsoft365: the sign-in is refused ({refused}); check tenant_id, client_id and the secret, certificate or managed "
-                "identity, and that it has not expired"
-            )
-        return None, failure, pause if retried else None
+        return Failure(GraphError(0, "malformed_response"), "passing")
+
+
+class Failure(NamedTuple):
+    """A try that failed.
+
+    Attributes:
+        error: With what.
+        kind: refused (for good), passing, throttled, token (it was refused), sign_in (the credentials were), no_host or no_authority.
+        pause: For how long Graph asked to wait; 0: it did not say.
+    """
+
+    error: GraphError
+    kind: str
+    pause: float = 0.0
+
+
+def _refused_sign_in(code: str) -> UserError:
+    return UserError(
+        f"microsoft365: the sign-in is refused ({code}); check tenant_id, client_id and the secret, certificate or managed "
+        "identity, and that it has not expired"
+    )
 
 
 def quiet_loggers() -> None:
@@ -250,11 +319,13 @@ def _http_client(settings: Microsoft365Settings) -> tuple[httpx.AsyncClient, lis
     from msgraph.graph_request_adapter import options
     from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
 
-    limits = httpx.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
+    # as many as all families together may have under way
+    most = settings.concurrency * len(LIMITS)
+    limits = httpx.Limits(max_connections=most, max_keepalive_connections=most)
     # over HTTP/2 a connection ends after a number of streams, and with it every request on it
     plain = httpx.AsyncClient(
         http2=False,
-        timeout=settings.timeout_seconds,
+        timeout=httpx.Timeout(settings.timeout_seconds, connect=_CONNECT_SECONDS),
         limits=limits,
         trust_env=not settings.is_loopback,
         verify=no_tls() if settings.is_loopback else True,
@@ -265,7 +336,7 @@ def _http_client(settings: Microsoft365Settings) -> tuple[httpx.AsyncClient, lis
     return client, transports
 
 
-def _adapter(settings: Microsoft365Settings, signed_in: AsyncTokenCredential, http: httpx.AsyncClient) -> Any:
+def _adapter(settings: Microsoft365Settings, signed_in: SignIn, http: httpx.AsyncClient) -> Any:
     from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
     from msgraph.graph_request_adapter import GraphRequestAdapter
 

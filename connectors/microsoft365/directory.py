@@ -50,6 +50,7 @@ class Directory:
     Attributes:
         people: The accounts, for the other streams.
         mailboxes: Members whose mailboxes are to be read, in the order of their keys.
+        chatters: Members whose chats are: those, and whoever has a licence without a mailbox.
         registry: What is remembered between runs.
         is_full: Whether everybody was read anew.
     """
@@ -57,6 +58,7 @@ class Directory:
     people: People
     registry: Registry
     mailboxes: list[Member] = field(default_factory=list)
+    chatters: list[Member] = field(default_factory=list)
     is_full: bool = False
 
 
@@ -194,11 +196,15 @@ async def read(
     if scope is not None:
         people.scope = {member.user_id for member, _ in parsed if roles.is_in_scope(member, scope)}
     directory = Directory(people, registry, is_full=is_full)
-    directory.mailboxes = [
+    directory.chatters = [
         member
         for member, _ in parsed
-        if member.has_mailbox and kinds[member.key] == "human" and member.key not in people.opted_out and roles.is_in_scope(member, scope)
+        if (member.has_mailbox or (member.is_licensed and not member.is_guest))
+        and kinds[member.key] == "human"
+        and member.key not in people.opted_out
+        and roles.is_in_scope(member, scope)
     ]
+    directory.mailboxes = [member for member in directory.chatters if member.has_mailbox]
     accounts = registry.changed_accounts(
         (account_row(member, kinds[member.key], people) for member, _ in parsed if member.key not in people.opted_out), listed=True
     )

@@ -118,7 +118,8 @@ async def read_mail(run: Run) -> AsyncGenerator[Batch, None]:
         coverage.status, coverage.told = "partial", "out_of_scope"
     reader = _MailReader(run, MailParser(run.people, faults), coverage)
     batcher = Batcher(STREAM, len(run.mailboxes), run.extras(faults))
-    async with aclosing(each(run.mailboxes, reader.read, workers=run.settings.concurrency)) as parts:
+    members = coverage.windows.in_turn(run.mailboxes, lambda member: member.key)
+    async with aclosing(each(members, reader.read, workers=run.settings.concurrency)) as parts:
         async for part in parts:
             batcher.put(part)
             if (batch := batcher.due()) is not None:

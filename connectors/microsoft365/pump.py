@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -17,6 +18,7 @@ from connectors.records import Batch
 _ROWS_A_BATCH: Final = 20_000
 _PARTS_A_BATCH: Final = 256
 _SECONDS_A_BATCH: Final = 5.0
+_BATCHES_AHEAD: Final = 2
 
 Unit = TypeVar("Unit")
 
@@ -70,19 +72,60 @@ async def each(units: Iterable[Unit], work: Callable[[Unit, Emit], Awaitable[Non
     try:
         while (part := await queue.get()) is not None:
             yield part
-        failure: BaseException | None = None
-        try:
-            await running
-        except BaseExceptionGroup as group:
-            failure = group
-            while isinstance(failure, BaseExceptionGroup):
-                failure = failure.exceptions[0]
-        if failure is not None:
-            raise failure
+        await _result(running)
     finally:
         if not running.done():
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+
+async def side_by_side(streams: Iterable[AsyncGenerator[Batch, None]]) -> AsyncGenerator[Batch, None]:
+    """Yield the batches of several streams as they come, and in the order in which they were made.
+
+    A batch holds the accounts met since the batch before it, of whichever stream; stored in another order, a run that is killed could
+    leave an interaction without its accounts. The streams wait for a slow reader. An error of one ends all of them.
+    """
+    made: asyncio.Queue[Batch | None] = asyncio.Queue()
+    room = asyncio.Semaphore(_BATCHES_AHEAD)
+
+    async def pull(stream: AsyncGenerator[Batch, None]) -> None:
+        async with aclosing(stream):
+            async for batch in stream:
+                # nothing is awaited between making and queueing
+                made.put_nowait(batch)
+                await room.acquire()
+
+    async def all_streams() -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for stream in streams:
+                    group.create_task(pull(stream))
+        finally:
+            made.put_nowait(None)
+
+    running = asyncio.create_task(all_streams())
+    try:
+        while (batch := await made.get()) is not None:
+            yield batch
+            room.release()
+        await _result(running)
+    finally:
+        if not running.done():
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def _result(running: asyncio.Task[None]) -> None:
+    """Wait for a task; of the errors in its groups raise the first."""
+    failure: BaseException | None = None
+    try:
+        await running
+    except BaseExceptionGroup as group:
+        failure = group
+        while isinstance(failure, BaseExceptionGroup):
+            failure = failure.exceptions[0]
+    if failure is not None:
+        raise failure
 
 
 class Batcher:

@@ -31,6 +31,7 @@ class Run:
         state: Cursors of earlier runs.
         since: What the run was asked to begin at, or None.
         until: The fixed upper bound.
+        is_resumed: Whether it goes on with a reading that was interrupted.
     """
 
     settings: Microsoft365Settings
@@ -40,15 +41,22 @@ class Run:
     state: State
     since: datetime | None
     until: datetime
+    is_resumed: bool = False
 
     @property
     def mailboxes(self) -> list[Member]:
         """The members whose mailboxes are to be read."""
         return self.directory.mailboxes
 
-    def windows(self, stream: str, overlap: timedelta) -> Windows:
+    @property
+    def chatters(self) -> list[Member]:
+        """The members whose chats are to be read."""
+        return self.directory.chatters
+
+    def windows(self, stream: str, overlap: timedelta, *, share: float | None = None) -> Windows:
         """Return a stream's windows."""
-        return Windows(stream, self.state, self.since, self.until, timedelta(days=self.settings.history_days), overlap)
+        history = timedelta(days=self.settings.history_days)
+        return Windows(stream, self.state, self.since, self.until, history, overlap, share, self.is_resumed)
 
     def extras(self, faults: Faults) -> Callable[[], tuple[dict[str, list[dict[str, Any]]], dict[str, str]]]:
         """Return what gives each batch the accounts met and the faults found since the batch before."""

@@ -71,9 +71,11 @@ class Microsoft365Settings(BaseModel):
 
     history_days: int = Field(365, ge=1, le=3650, description="How far back a first run reads.")
     overlap_hours: int = Field(24, ge=1, le=720, description="How much of what was read is read again, for what arrived late.")
+    calls_overlap_days: int = Field(7, ge=1, le=30, description="How far back the list of calls is read again: records come days late.")
     lookback_days: int = Field(14, ge=1, le=30, description="How far back calendars are read again, for moved and deleted meetings.")
     window_days: int = Field(92, ge=1, le=366, description="How many days of calendars and chats are read at once.")
-    concurrency: int = Field(16, ge=1, le=128, description="Requests under way at once.")
+    concurrency: int = Field(32, ge=1, le=128, description="Requests under way at once of each kind: mailboxes, chats, calls.")
+    pace: float = Field(1.0, gt=0, le=10_000, description="Multiplies Graph's request budgets: below 1 leaves room for other apps.")
     mailbox_concurrency: int = Field(4, ge=1, le=16, description="Requests under way at once for one mailbox; Exchange allows 4.")
     page_size: int = Field(500, ge=1, le=1000, description="Messages or events a page.")
     teams_page_size: int = Field(50, ge=1, le=1000, description="Teams messages a page.")

@@ -91,15 +91,24 @@ def parse_chat(chat_id: str, chat: Mapping[str, Any], people: People) -> Chat:
     return Chat(chat_key(chat_id, people), medium, tuple(sorted(members)) if count <= PARTICIPANT_LIMIT + 1 else (), count)
 
 
-def chat_ids(messages: Iterable[object]) -> set[str]:
-    """Return the chats that messages belong to."""
-    found = set()
+def chat_ids(messages: Iterable[object]) -> dict[str, int | None]:
+    """Return the chats that messages belong to, and when one of the messages last told that somebody came or went."""
+    found: dict[str, int | None] = {}
     for message in messages:
         if type(message) is dict:
             chat_id = message.get("chatId")
             if type(chat_id) is str and 0 < len(chat_id) <= _LONGEST_ID:
-                found.add(chat_id)
+                before = found.setdefault(chat_id, None)
+                if message.get("eventDetail") is not None and (at := _membership_changed(message)) is not None:
+                    found[chat_id] = at if before is None else max(before, at)
     return found
+
+
+def _membership_changed(message: Mapping[str, Any]) -> int | None:
+    """Return when somebody came or went, if that is what a message tells."""
+    detail = message.get("eventDetail")
+    kind = detail.get("@odata.type") if type(detail) is dict else None
+    return parse_time(message.get("createdDateTime")) if type(kind) is str and ".members" in kind else None
 
 
 class TeamsParser:

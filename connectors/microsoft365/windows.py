@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from connectors.microsoft365.client import GraphError
 from connectors.microsoft365.pump import Part
 from connectors.microsoft365.times import graph_time
 from connectors.state import State
+
+_LEAST_OVERLAP: Final = timedelta(hours=1)
+Unit = TypeVar("Unit")
 
 
 @dataclass(slots=True)
@@ -26,6 +30,8 @@ class Windows:
         until: The run's fixed upper bound.
         history: How far back a first run reads.
         overlap: How much of what was read is read again.
+        share: Where nothing arrives late by its own clock: no more is read again than this share of what is new, or an hour.
+        is_resumed: Whether this run goes on with one that was interrupted: what that one read whole is not read again.
     """
 
     stream: str
@@ -34,6 +40,8 @@ class Windows:
     until: datetime
     history: timedelta
     overlap: timedelta
+    share: float | None = None
+    is_resumed: bool = False
     _stored: dict[str, str] = field(init=False)
     _unread: dict[str, str] = field(init=False)
 
@@ -59,8 +67,18 @@ class Windows:
         stored = self.stored(key)
         if stored is None:
             return self.since if self.since is not None else self.until - self.history
-        start = stored - self.overlap
+        if self.is_resumed and stored >= self.until:
+            return self.until
+        overlap = self.overlap
+        if self.share is not None:
+            overlap = min(overlap, max(_LEAST_OVERLAP, (self.until - stored) * self.share))
+        start = stored - overlap
         return start if self.since is None else min(start, self.since)
+
+    def in_turn(self, units: Iterable[Unit], key: Callable[[Unit], int]) -> list[Unit]:
+        """Return units in the order in which to read them: first what could not be read the last time, then what was read longest ago."""
+        longest_ago = datetime.min.replace(tzinfo=UTC)
+        return sorted(units, key=lambda unit: (self.unread(key(unit)) is None, self.stored(key(unit)) or longest_ago, key(unit)))
 
     def cursor(self, key: int | str, reached: datetime) -> dict[str, str]:
         """Return the unit's cursor after it was read up to a moment."""

@@ -19,6 +19,7 @@ from graph_world import CANARY, mail
 
 from connectors.errors import UserError
 from connectors.microsoft365.client import Graph, GraphError
+from connectors.microsoft365.limits import family
 
 
 def once(*answers):
@@ -288,3 +289,216 @@ async def test_azure_identity_signs_in_at_an_authority_of_settings(five, setting
     assert form["scope"] == f"{five.base.removesuffix('/v1.0')}/.default"
     assert form.get("client_secret") == ("sesame" if way == "secret" else None)
     assert ("client_assertion" in form) == (way == "certificate")
+
+
+# -- tokens -------------------------------------------------------------------------------------------------------------
+
+
+def every(number, answer):
+    """Return a fault that answers each so many-th data request."""
+    count = 0
+
+    async def fault(request):
+        nonlocal count
+        count += 1
+        return await answer(request) if count % number == 0 else None
+
+    return fault
+
+
+async def test_one_401_refreshes_the_token_and_is_tried_again(five, settings):
+    five.faults.append(once(json_error(401)))
+    assert len(await users(settings())) == 5
+    assert (five.token_requests, len(five.requests)) == (2, 4)
+
+
+async def test_single_401s_are_not_the_end(five, settings):
+    five.faults.append(every(3, json_error(401)))
+    for _ in range(5):
+        assert len(await users(settings())) == 5
+
+
+async def test_a_token_that_was_evicted_is_not_used_again(five, settings):
+    given = []
+
+    async def strict(request):
+        token = request.headers["Authorization"]
+        if token not in given:
+            given.append(token)
+        return await json_error(401)(request) if five.token_requests < 2 else None
+
+    five.faults.append(strict)
+    assert len(await users(settings())) == 5
+    assert five.token_requests == 2
+
+
+async def test_many_requests_refused_at_once_refresh_once(five, settings):
+    refused = set()
+
+    async def fault(request):
+        path = request.path
+        if path in refused:
+            return None
+        refused.add(path)
+        await asyncio.sleep(0.05)
+        return await json_error(401)(request)
+
+    five.faults.append(fault)
+    async with Graph(settings()) as graph:
+        mailboxes = [graph.client.users.by_user_id(f"u{number}").mail_folders.by_mail_folder_id("inbox").messages for number in range(5)]
+        await asyncio.gather(*(graph.get(mailbox, unit=str(number)) for number, mailbox in enumerate(mailboxes)))
+    assert five.token_requests == 2
+
+
+async def test_a_part_that_is_always_refused_costs_itself(five, settings, run):
+    async def fault(request):
+        return await json_error(401)(request) if "users/u1/m" in request.path else None
+
+    five.put("users/u0/mailFolders/sentitems/messages", mail("m1", "u0@own.example", ["u2@own.example"]))
+    five.faults.append(fault)
+    landed = await run(settings(attempts=3, calls=False, channels=False))
+    assert len(landed.interactions()) == 1
+    missing = {(row["stream"], row["reason"]) for row in landed.rows("coverage") if row["status"] == "missing"}
+    assert missing == {("mail", "forbidden")}
+
+
+async def test_a_sign_in_that_is_busy_is_asked_again(five, settings):
+    answers = [
+        (500, {"error": "server_error"}),
+        (400, {"error": "temporarily_unavailable", "error_description": f"AADSTS90033: {CANARY}"}),
+    ]
+
+    async def busy(request):
+        status, body = answers.pop()
+        return web.json_response(body, status=status)
+
+    handle = five.handle
+    application = web.Application()
+
+    async def handled(request):
+        return await busy(request) if request.path.endswith("/token") and answers else await handle(request)
+
+    application.router.add_route("*", "/{tail:.*}", handled)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    place = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        with pytest.raises(UserError, match="sign-in is refused"):
+            # the code is told by Microsoft's own kit only; over plain HTTP a refusal is one
+            await users(settings(authority=place))
+        assert len(await users(settings(authority=place))) == 5
+    finally:
+        await runner.cleanup()
+
+
+# -- nothing there ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("setting", ["base_url", "authority"])
+async def test_a_closed_port_fails_in_seconds_and_names_the_setting(five, settings, setting):
+    place = "http://127.0.0.1:9" + ("/v1.0" if setting == "base_url" else "")
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(UserError, match=rf"microsoft365\.{setting}: nothing answers at 127\.0\.0\.1:9;"):
+        await users(settings(**{setting: place}))
+    assert asyncio.get_running_loop().time() - began < 5
+
+
+async def test_a_host_that_was_there_before_is_waited_for(five, settings):
+    """Once something was answered a lost connection is the moment's fault, not a setting's."""
+    five.faults.append(every(2, dropped))
+    assert len(await users(settings(attempts=20))) == 5
+
+
+def test_a_tenant_that_is_none_says_so(settings):
+    with pytest.raises(UserError, match="tenant_id"):
+        Graph(settings(tenant_id="no tenant at all!", authority="https://login.example"))
+
+
+# -- bodies -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [{}, {"@odata.context": "x"}, {"value": None}, {"value": {}}, {"value": "x"}, {"values": []}, []])
+async def test_a_collection_without_value_is_a_failure(five, settings, body):
+    async def answer(request):
+        return web.json_response(body)
+
+    five.faults.append(once(answer, answer))
+    assert len(await users(settings())) == 5
+    five.faults[:] = [answer]
+    with pytest.raises(GraphError) as caught:
+        await users(settings(attempts=3))
+    assert (caught.value.code, caught.value.reason) == ("malformed_response", "unavailable")
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7])
+async def test_next_links_in_a_circle_end(five, settings, length):
+    async def circle(request):
+        at = int(request.query.get("at", "0"))
+        link = f"{five.base}/users?at={(at % length) + 1}"
+        return web.json_response({"value": [{"id": f"u{at}"}], "@odata.nextLink": link})
+
+    five.faults.append(circle)
+    with pytest.raises(GraphError) as caught:
+        await users(settings())
+    assert caught.value.code == "bad_next_link"
+    assert len(five.requests) == length + 1
+
+
+# -- pacing -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path, name",
+    [
+        ("users/x/chats/getAllMessages()?$top=50", "messages"),
+        ("teams/x/channels/getAllMessages()", "messages"),
+        ("chats/19%3Ax?$expand=members", "teams"),
+        ("teams?$select=id", "teams"),
+        ("teams/x/channels", "teams"),
+        ("users/x/onlineMeetings/y/attendanceReports", "teams"),
+        ("communications/callRecords/x/sessions", "calls"),
+        ("users/x/mailFolders/sentitems/messages?$top=1", "outlook"),
+        ("users/x/messages", "outlook"),
+        ("users/x/calendarView?startDateTime=1", "outlook"),
+        ("users/x/mailboxSettings", "outlook"),
+        ("users/delta()", "directory"),
+        ("users?$top=999", "directory"),
+        ("groups", "directory"),
+        ("places/graph.room", "directory"),
+    ],
+)
+def test_each_request_counts_to_one_family(path, name):
+    assert family(path) == name
+
+
+async def test_a_refusal_for_speed_closes_the_family_and_no_other(five, settings):
+    clock = 0.0
+    waits = []
+
+    async def sleep(seconds):
+        nonlocal clock
+        waits.append(seconds)
+        clock += seconds
+        await asyncio.sleep(0)
+
+    five.faults.append(once(json_error(429, **{"Retry-After": "60"})))
+    async with Graph(settings(), sleep=sleep, clock=lambda: clock) as graph:
+        five.collections["teams"] = []
+        await graph.get(graph.client.teams, has="value")
+        assert sum(waits) >= 60
+        before = clock
+        await graph.get(graph.client.users, has="value")
+        assert clock - before < 1
+
+
+async def test_a_request_that_is_always_refused_for_speed_costs_itself(five, settings):
+    async def fault(request):
+        return await json_error(429)(request) if "users/u1/" in request.path else None
+
+    five.faults.append(fault)
+    async with Graph(settings(attempts=2)) as graph:
+        with pytest.raises(GraphError) as caught:
+            await graph.get(graph.client.users.by_user_id("u1").calendar_view, unit="u1", has="value")
+        assert caught.value.reason == "unavailable"
+        assert len(five.requests) == 8

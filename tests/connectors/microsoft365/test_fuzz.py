@@ -22,7 +22,7 @@ from spoiling import spoiler
 
 from connectors.columns import Interactions
 from connectors.errors import UserError
-from connectors.microsoft365 import Microsoft365Settings, calendar, calls, directory, fetch, sync, teams
+from connectors.microsoft365 import Microsoft365Settings, calendar, calls, client, directory, fetch, sync, teams
 from connectors.microsoft365 import mail as mails
 from connectors.microsoft365.client import Graph, GraphError
 from connectors.microsoft365.faults import Faults
@@ -86,19 +86,23 @@ def read(fake: FakeGraph, spoil: Callable[[Any], Any], nights: int = 1) -> Lande
     """Nights through the SDK's own builders and spoilt responses; every table that comes of it is whole."""
 
     class Spoilt(Graph):
-        async def _once(self, request: Any) -> tuple[dict[str, Any] | None, GraphError, float | None]:
+        async def _once(self, request: Any, has: str | None) -> dict[str, Any] | client.Failure:
             await asyncio.sleep(0)
             parts = urlsplit(request.url)
             asked = SimpleNamespace(query=dict(parse_qsl(parts.query)), headers={"Authorization": "Bearer tok-secret-en"})
             answer: Any = fake.answer(unquote(parts.path).removeprefix("/v1.0/"), asked)  # type: ignore[arg-type]
             body = orjson.loads(answer.body)
             if answer.status != 200:
-                return None, GraphError(answer.status, body["error"]["code"]), None
+                return client.Failure(GraphError(answer.status, body["error"]["code"]), "refused")
             spoilt = spoil(body)
-            return (spoilt if isinstance(spoilt, dict) and "error" not in spoilt else {}), GraphError(0, "x"), None
+            if isinstance(spoilt, dict) and "error" not in spoilt and (has is None or isinstance(spoilt.get(has), list)):
+                return spoilt
+            return client.Failure(GraphError(0, "malformed_response"), "passing")
 
     landed = Landed()
-    chosen = Microsoft365Settings.model_validate({**GIVEN, "history_days": 30, "attendance_reports": True, "resync_jitter_seconds": 0})
+    chosen = Microsoft365Settings.model_validate(
+        {**GIVEN, "history_days": 30, "attendance_reports": True, "resync_jitter_seconds": 0, "attempts": 1}
+    )
 
     async def night(number: int) -> None:
         async for batch in fetch(chosen, P, None, UNTIL + timedelta(days=number), landed.state):
@@ -183,7 +187,7 @@ def test_ten_megabytes_in_any_field_are_refused_or_passed_over_at_once(kind: str
             parser.take([spoilt], mailbox, is_sent=True)
             parser.finish(mailbox)
         elif kind == "event":
-            parser = calendar.CalendarParser(people, faults, {1})
+            parser = calendar.CalendarParser(people, faults)
             meeting = parser.parse(spoilt, 1)
             parser.store([] if meeting is None else [meeting], rows)
         elif kind == "chat":
@@ -207,7 +211,7 @@ def test_ten_megabytes_in_any_field_are_refused_or_passed_over_at_once(kind: str
 
 def test_a_members_enum_that_nobody_knows_is_of_no_consequence() -> None:
     people, rows, faults = People(P), Interactions(), Faults(P, "x")
-    parser = calendar.CalendarParser(people, faults, {1})
+    parser = calendar.CalendarParser(people, faults)
     unknown = {"showAs": "unknownFutureValue", "sensitivity": "unheardOf", "type": "unheardOf", "onlineMeetingProvider": "unknown"}
     made = event("e1", ANNA, {BERT: "accepted"}, **unknown, location={"locationType": "onTheMoon"})
     made["attendees"][0] |= {"type": "unheardOf"}

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.columns import Interactions, to_microseconds
-from connectors.microsoft365.calendar import CalendarParser, join_key
+from connectors.microsoft365.calendar import CalendarParser, Meetings, join_key
 from connectors.microsoft365.calls import Attendance, CallRecord, add_call, parse_record, take_participants, take_sessions
 from connectors.microsoft365.directory import parse_user, place_row
 from connectors.microsoft365.faults import Faults
@@ -140,11 +140,12 @@ def test_mail_never_raises_and_accounts_for_all(values):
 def test_calendars_never_raise_and_account_for_all(values):
     people = some_people()
     faults, rows = Faults(P, "calendar"), Interactions()
-    parser = CalendarParser(people, faults, {account("anna")}, keep_links=True)
+    parser = CalendarParser(people, faults, keep_links=True)
     meetings = [meeting for value in [*values, EVENT] if (meeting := parser.parse(value, account("anna"))) is not None]
     assert len(meetings) + len(faults.rows) == len(values) + 1
-    parser.store(parser.take([*values, EVENT], account("anna"), LOW, HIGH), rows)
-    parser.store(parser.held(), rows)
+    joined = Meetings()
+    joined.take(parser.copies([*values, EVENT], account("anna"), LOW, HIGH))
+    parser.store(joined.settled(lambda key, moment: False), rows)
     assert parser.parse(EVENT, account("anna")).key in rows.interaction_key
     fits(rows)
 
@@ -213,7 +214,7 @@ def test_a_field_of_ten_megabytes_is_quarantined_or_passed_over():
     assert [row["reason"] for row in faults.rows] == ["missing_id"]
     assert (rows.recipient_count, rows.participant) == ([1], [])
     started = time.perf_counter()
-    calendar = CalendarParser(people, faults, set())
+    calendar = CalendarParser(people, faults)
     assert calendar.parse(EVENT | {"iCalUId": huge}, 1) is None
     assert parse_time(huge) is None
     assert time.perf_counter() - started < 2
@@ -246,7 +247,7 @@ def test_times(text, expected):
 def test_zones_of_events(zone, hour):
     people = some_people()
     times = {side: {"dateTime": f"2026-03-03T{at}:00:00.0000000", "timeZone": zone} for side, at in (("start", "09"), ("end", "10"))}
-    meeting = CalendarParser(people, Faults(P, "calendar"), set()).parse(EVENT | times, account("anna"))
+    meeting = CalendarParser(people, Faults(P, "calendar")).parse(EVENT | times, account("anna"))
     assert (None if meeting is None else datetime.fromtimestamp(meeting.start / 1e6, UTC).hour) == hour
 
 

@@ -83,7 +83,7 @@ async def test_a_national_cloud_is_two_settings(settings, host, login):
         assert provider._scopes == [f"{host}/.default"]
         assert graph._is_ours(f"{host}/v1.0/users?$skiptoken=1")
         assert not graph._is_ours("https://graph.microsoft.com/v1.0/users?$skiptoken=1")
-        assert graph._credential._client._authority == login
+        assert graph._sign_in._credential._client._authority == login
 
 
 async def test_a_managed_identity_signs_in_at_the_machines_own_endpoint(people, settings, monkeypatch):
