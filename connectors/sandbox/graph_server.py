@@ -84,7 +84,7 @@ class GraphService(Service):
     def _table(self) -> list[tuple[Any, ...]]:
         """Return path below the version, the permission it needs, and what answers it."""
         return [
-            ("organization", "User.Read.All", self._organization),
+            ("organization", "Organization.Read.All", self._organization),
             ("users", "User.Read.All", self._users),
             ("users/delta", "User.Read.All", self._users_delta),
             ("users/{user}", "User.Read.All", self._user),
