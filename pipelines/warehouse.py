@@ -274,7 +274,8 @@ class Warehouse:
             "select s.*, t.occurred_at as stored_at, t.thread_key as stored_thread_key, t.interaction_key is not null as is_stored "
             f"from landed as s left join (select * from raw.interaction as t where {bound}) as t "
             "on t.source = s.source and t.interaction_key = s.interaction_key "
-            f"where t.interaction_key is null or not ({_same_row('interaction', 't', 's')} or coalesce(s.is_received and not t.is_received, false))",
+            "where t.interaction_key is null or not "
+            f"({_same_row('interaction', 't', 's')} or coalesce(s.is_received and not t.is_received, false))",
             window or None,
         )
         changed: int = self.value("select count(*) from delta")
