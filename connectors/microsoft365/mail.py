@@ -12,7 +12,7 @@ mail is never swept. Invitations and answers to them are meetings, not mail.
 from __future__ import annotations
 
 import binascii
-from base64 import b64decode, urlsafe_b64decode
+from base64 import urlsafe_b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -59,7 +59,7 @@ class Mailbox:
         rows: Interactions found in it and not handed over yet.
         needs_sent_items: Whether a message was met of which only the folder tells whether the owner wrote it (it names a shared
             mailbox as its sender, and was not sent to the owner), or whose folder is not told.
-        unsigned: Messages that name no sender whom anybody knows, by key, with their id and day: Sent Items may tell that the owner wrote
+        unsigned: Messages that name no sender whom anybody knows, by hash, with their id and day: Sent Items may tell that the owner wrote
             them.
         to_oneself: Of messages that the owner sent to themselves, how many recipients the fullest copy names.
     """
@@ -100,8 +100,8 @@ class MailParser:
 
     def finish(self, mailbox: Mailbox) -> None:
         """End a mailbox: what nobody is known to have sent is put aside."""
-        for key, (name, day) in mailbox.unsigned.items():
-            if key not in self._own:
+        for mark, (name, day) in mailbox.unsigned.items():
+            if mark not in self._own:
                 self._faults.add("missing_sender", {"id": name}, day)
         mailbox.unsigned.clear()
 
@@ -113,7 +113,15 @@ class MailParser:
         is_draft = get("isDraft") is True
         if is_draft and not is_sent:
             return
-        shown, wrote = _account(get("from"), people), _account(get("sender"), people)
+        name = get("internetMessageId")
+        if type(name) is not str or not 0 < len(name) <= _LONGEST_ID:
+            name = get("id")
+        # in one run messages are told apart by Python's own hash: most copies were met before, and need no keyed one
+        mark = hash(name) if type(name) is str and 0 < len(name) <= _LONGEST_ID else None
+        if mark in self._own and mark not in mailbox.to_oneself:
+            return
+        shown = _account(get("from"), people)
+        wrote = shown if get("sender") == get("from") else _account(get("sender"), people)
         sender = shown if shown == wrote else _author(message, shown, wrote, people)
         is_shared = people.kinds.get(sender or 0) == "shared_mailbox"
         if is_sent and (sender is None or is_shared) and (get("from") or get("sender")):
@@ -122,23 +130,18 @@ class MailParser:
         is_own = is_sent or owner == sender
         # in the owner's name: their own, unless it was sent to them too
         is_in_name = not is_own and owner in (shown, wrote)
-        name = get("internetMessageId")
-        if type(name) is not str or not 0 < len(name) <= _LONGEST_ID:
-            name = get("id")
-        has_name = type(name) is str and 0 < len(name) <= _LONGEST_ID
-        key = self._key("microsoft365:mail", str(name), remember=False) if has_name else 0
-        if has_name and self._is_settled(key, is_own, is_shared or is_in_name) and key not in mailbox.to_oneself:
+        if mark in self._received and not (is_own or is_shared or is_in_name):
             return
         at = parse_time(get("sentDateTime")) or parse_time(get("receivedDateTime"))
         if at is None:
             self._faults.add("bad_time", message)
             return
-        if not has_name:
+        if mark is None:
             self._faults.add("missing_id", message, utc_day(at))
             return
         if sender is None and not is_draft:
             mailbox.needs_sent_items = True
-            mailbox.unsigned[key] = message.get("id"), utc_day(at)
+            mailbox.unsigned[mark] = message.get("id"), utc_day(at)
             return
         read = self._reached(message)
         if read is None:
@@ -147,11 +150,11 @@ class MailParser:
         reached, count = read
         is_own = is_own or (is_in_name and owner not in reached)
         if owner in reached:
-            if is_own and mailbox.to_oneself.get(key, -1) >= count:
+            if is_own and mailbox.to_oneself.get(mark, -1) >= count:
                 # of two copies of a message to oneself, the one that names more recipients is the one that was sent
                 return
             if is_own:
-                mailbox.to_oneself[key] = count
+                mailbox.to_oneself[mark] = count
         elif is_shared and not is_own:
             mailbox.needs_sent_items = True
         exclusion = "draft" if is_draft else "opted_out" if sender in people.opted_out else None
@@ -162,9 +165,10 @@ class MailParser:
         reached.pop(sender, None)  # type: ignore[arg-type]
         if people.opted_out:
             reached = {account: evidence for account, evidence in reached.items() if account not in people.opted_out}
-        (self._own if is_own else self._received).add(key)
+        if not is_draft:
+            (self._own if is_own else self._received).add(mark)
         mailbox.rows.add(
-            key,
+            self._key("microsoft365:mail", str(name), remember=False),
             at,
             "email",
             None if exclusion == "opted_out" else sender,
@@ -174,10 +178,6 @@ class MailParser:
             exclusion=exclusion,
             is_received=not is_own,
         )
-
-    def _is_settled(self, key: int, is_own: bool, is_doubtful: bool) -> bool:
-        """Return whether this copy says nothing new of its message; `is_doubtful` where it may be the sender's own after all."""
-        return key in self._own or (not is_own and not is_doubtful and key in self._received)
 
     def _reached(self, message: dict[str, Any]) -> tuple[dict[int, str], int] | None:
         """Return the recipients' accounts with their evidence, and how many were named; None if they cannot be read."""
@@ -213,7 +213,7 @@ def conversation_id(index: object, name: object) -> str | None:
     """
     if type(index) is str and 28 <= len(index) <= _LONGEST_ID:
         try:
-            found = b64decode(index, validate=True)
+            found = binascii.a2b_base64(index, strict_mode=True)
         except (binascii.Error, ValueError):
             found = b""
         if len(found) >= _CONVERSATION.stop:
