@@ -57,7 +57,12 @@ EXCLUSIONS: Final = (
     "opted_out",
     "out_of_scope",
 )
-"""Why an interaction is stored, and counted, without making any contact."""
+"""Why an interaction is stored, and counted, without making any contact.
+
+`out_of_scope` is what is nobody else's, or private: an appointment with nobody else in it, a meeting that its organiser marks private or
+personal (neither organiser nor people are kept of it), and a call that was answered where nobody has an account: at a telephone, by a
+guest without a name. `missed` is a call that nobody answered; a voice mailbox, a queue or another service is nobody.
+"""
 
 COVERAGE_STATUSES: Final = ("observed", "partial", "missing")
 

@@ -242,7 +242,7 @@ class CalendarParser:
         people = self._people
         for meeting in meetings:
             exclusion = meeting.exclusion
-            if exclusion is None and not meeting.others and len(meeting.answers) < 2:
+            if exclusion != "cancelled" and not meeting.others and len(meeting.answers) < 2:
                 # an appointment
                 exclusion = "out_of_scope"
             present = meeting.present()
@@ -297,7 +297,7 @@ class CalendarParser:
         organiser = owner if get("isOrganizer") is True or own == "organizer" else _account(get("organizer"), people)
         listed: dict[int, bool] = {}
         has_room = False
-        # an address that is no account's is a list's or a group's: whoever is behind it was invited
+        # an organiser who is no account's is a group; of a list as attendee, whoever is behind it holds a copy
         others = organiser != owner and _is_somebody(get("organizer"))
         for attendee in attendees:
             if type(attendee) is not dict:
@@ -307,7 +307,7 @@ class CalendarParser:
             if attendee.get("type") == "resource" or people.kinds.get(account or 0) == "room":
                 has_room = has_room or response != "declined"
                 continue
-            others = others or (account != owner and _is_somebody(attendee))
+            others = others or (account is not None and account != owner)
             if account is not None and response in _ANSWERS:
                 listed[account] = response in self._yes
         is_private = get("sensitivity") in ("private", "personal")

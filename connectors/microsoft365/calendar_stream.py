@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
+from collections.abc import AsyncGenerator, Iterator, MutableMapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from connectors.microsoft365.copies import Copies
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.known_meetings import KnownMeetings
 from connectors.microsoft365.people import Member
-from connectors.microsoft365.pump import Batcher, Emit, Part, each
+from connectors.microsoft365.pump import Batcher, Emit, Extras, Part, each
 from connectors.microsoft365.run import ROWS_A_PART, Run
 from connectors.microsoft365.times import graph_time
 from connectors.microsoft365.windows import Coverage
@@ -154,9 +154,7 @@ async def read(run: Run, attendance: Attendance | None, joins: MutableMapping[in
     yield batcher.flush()
 
 
-def _extras(
-    run: Run, faults: Faults, attendance: Attendance | None
-) -> Callable[[], tuple[dict[str, list[dict[str, Any]]], dict[str, str]]]:
+def _extras(run: Run, faults: Faults, attendance: Attendance | None) -> Extras:
     """Return what goes along with each batch: attendance reports are asked for once, so what they say is kept at once."""
     taken = run.extras(faults)
 

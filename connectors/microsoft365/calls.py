@@ -102,11 +102,15 @@ def take_participants(call: CallRecord, participants: Iterable[object], people: 
     """Take a group call's `participants_v2`."""
     _take_organiser(call, people)
     present: set[int] = set()
+    others: set[bytes] = set()
     for participant in participants:
-        call.count += 1
         account = _identity(participant, people)
         if account is not None:
             present.add(account)
+        else:
+            # a page may repeat an element
+            others.add(orjson.dumps(participant, option=orjson.OPT_SORT_KEYS))
+    call.count = len(present) + len(others)
     if call.count:
         # whoever organised need not have come
         call.present = present

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from connectors.microsoft365.calls import (
 from connectors.microsoft365.client import UNKNOWN_MEMBERS, GraphError
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.people import Member
-from connectors.microsoft365.pump import Batcher, Part
+from connectors.microsoft365.pump import Batcher, Extras, Part
 from connectors.microsoft365.run import Run
 from connectors.microsoft365.times import graph_time, parse_time
 from connectors.records import Batch
@@ -85,7 +85,7 @@ class Calls:
                 found.append(call)
         return found
 
-    def _extras(self) -> Callable[[], tuple[dict[str, list[dict[str, Any]]], dict[str, str]]]:
+    def _extras(self) -> Extras:
         """Return what goes along with each batch: what was read is remembered, whatever comes next."""
         taken = self._run.extras(self._faults)
 

@@ -40,6 +40,8 @@ class Part:
     units: int = 0
 
 
+Extras = Callable[[], tuple[dict[str, list[dict[str, Any]]], dict[str, str]]]
+"""Gives the rows and cursors that go along with a batch."""
 Emit = Callable[[Part], Awaitable[None]]
 
 
@@ -137,7 +139,7 @@ class Batcher:
         extra: What else to add to each batch: rows of accounts met and faults found so far, and cursors.
     """
 
-    def __init__(self, stream: str, total: int, extra: Callable[[], tuple[dict[str, list[dict[str, Any]]], dict[str, str]]]) -> None:
+    def __init__(self, stream: str, total: int, extra: Extras) -> None:
         self._stream = stream
         self._total = total
         self._extra = extra

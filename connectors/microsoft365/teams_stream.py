@@ -7,7 +7,7 @@ old message is met. That time is the service's own, so little of what was read n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,7 +18,7 @@ from connectors.microsoft365.client import UNKNOWN_MEMBERS, GraphError
 from connectors.microsoft365.faults import Faults
 from connectors.microsoft365.known_chats import KnownChats
 from connectors.microsoft365.people import Member
-from connectors.microsoft365.pump import Batcher, Emit, Part, each
+from connectors.microsoft365.pump import Batcher, Emit, Extras, Part, each
 from connectors.microsoft365.run import ROWS_A_PART, Run
 from connectors.microsoft365.teams import (
     CHANNELS,
@@ -90,7 +90,7 @@ class _ChatReader:
             part.cursors |= self.coverage.windows.cursor(member.key, run.until)
         await emit(part)
 
-    def extras(self, faults: Faults) -> Callable[[], tuple[dict[str, list[dict[str, Any]]], dict[str, str]]]:
+    def extras(self, faults: Faults) -> Extras:
         """Return what goes along with each batch: the chats learnt, and that they are known."""
         taken = self.run.extras(faults)
 

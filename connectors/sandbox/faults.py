@@ -26,15 +26,17 @@ KINDS: Final = (
     "empty_page",
     "expired_delta",
     "expired_token",
+    "without_value",
 )
 """429 with Retry-After; `ratelimited` in a 200 body (Slack); server errors, 502 as HTML; a body cut short; a slow body; a
 dropped connection; a page that repeats an element; an empty page before the real one; a delta token that is refused (Graph:
-400 syncStateNotFound and 410 in turn); an access token that is refused though it should last (Graph: 401)."""
+400 syncStateNotFound and 410 in turn); an access token that is refused though it should last (Graph: 401); a collection
+without its `value` (Graph)."""
 
-SLACK_KINDS: Final = tuple(kind for kind in KINDS if not kind.startswith("expired"))
-GRAPH_KINDS: Final = tuple(kind for kind in KINDS if kind not in ("ratelimited", "expired_token"))
-"""What is drawn from by default; `expired_token` has to be asked for."""
-PAGE_KINDS: Final = ("duplicate", "empty_page", "expired_delta")
+SLACK_KINDS: Final = tuple(kind for kind in KINDS if not kind.startswith("expired") and kind != "without_value")
+GRAPH_KINDS: Final = tuple(kind for kind in KINDS if kind != "ratelimited")
+"""What is drawn from by default."""
+PAGE_KINDS: Final = ("duplicate", "empty_page", "expired_delta", "without_value")
 """Faults that only some responses can have; where one cannot, nothing goes wrong."""
 
 

@@ -1,4 +1,7 @@
-"""Calendars as Graph shows them: a copy in every attendee's mailbox, of which only the organiser's knows all responses."""
+"""Calendars as Graph shows them: a copy in every attendee's mailbox, which knows its owner's answer; the organiser's knows those sent.
+
+Some people accept or decline without sending an answer (`UNSENT`): their own copies alone tell.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ from connectors.sandbox.organisation import Organisation
 MEETING_MEDIA: Final = ("meeting_online", "meeting_in_person", "meeting_hybrid", "meeting_unknown")
 BOOKED_DAYS: Final = 7
 """A meeting is in calendars so many days before it begins."""
+UNSENT: Final = 4
+"""Of so many answers of people inside one is never sent."""
 _GLOBAL_ID: Final = "040000008200E00074C5B7101A82E008"
 _ONLINE: Final = (MEDIUM["meeting_online"], MEDIUM["meeting_hybrid"])
 _IN_ROOM: Final = (MEDIUM["meeting_in_person"], MEDIUM["meeting_hybrid"])
@@ -172,11 +177,16 @@ class Calendars:
             found.append(_attendee({"name": CANARIES["group"], "address": ALL_STAFF}, "none"))
         for who, proof in self._log.participants(event):
             response = "declined" if proof == PROOF["declined"] else "accepted"
-            found.append(_attendee(self._party(who)["emailAddress"], response if is_host or who == person else "none"))
+            is_told = who == person or (is_host and not self._is_unsent(event, who))
+            found.append(_attendee(self._party(who)["emailAddress"], response if is_told else "none"))
         if medium in _IN_ROOM:
             room = {"name": CANARIES["room"], "address": self._room(event, host)}
             found.append(_attendee(room, "accepted" if is_host else "none", "resource"))
         return found
+
+    def _is_unsent(self, event: int, who: int) -> bool:
+        one = self._organisation.people[who]
+        return one.is_internal and one.left_on is None and (event + who) % UNSENT == 0
 
     def _party(self, person: int) -> dict[str, Any]:
         return {"emailAddress": {"name": self._names[person], "address": self._addresses[person]}}

@@ -12,7 +12,8 @@
 -- column: participant_count | count | How many other participants are known.
 -- column: minutes | minutes | How long it lasted, for meetings and calls.
 -- column: exclusion | text | Why it makes no contact: bot, join_or_leave, system, deleted, draft, cancelled, all_day, free, missed, no_sender,
---   opted_out, out_of_scope, or over_cap (more recipients or attendees than the cap in settings); empty where it may.
+--   opted_out, out_of_scope (an appointment with nobody else in it, a private meeting, an answered call with a telephone), or over_cap (more
+--   recipients or attendees than the cap in settings); empty where it may.
 -- unique: source, interaction_key
 -- not_null: interaction_key, source, date, occurred_at, medium, participant_count
 -- assert: occurred_at between timestamp '1970-01-02' and timestamp '2200-01-01'

@@ -142,10 +142,11 @@ async def test_a_meeting_with_a_list_is_a_meeting_of_those_in_it(people, calenda
     assert (present(row), row["exclusion"], row["sender_key"]) == (keys("anna", "bert", "cara"), None, account("anna"))
 
 
-async def test_a_list_that_nobody_answered_is_no_private_appointment(people, calendars, run):
-    put(people, ANNA, {"team@own.example": "none"}, {"anna": None})
+@pytest.mark.parametrize("holders, exclusion", [({}, "out_of_scope"), ({"bert": "none"}, None)])
+async def test_a_list_is_as_many_as_hold_the_meeting(people, calendars, run, holders, exclusion):
+    put(people, ANNA, {"team@own.example": "none"}, {"anna": None, **holders})
     row = only(await run(calendars()))
-    assert (row["exclusion"], present(row)) == (None, keys("anna"))
+    assert (row["exclusion"], present(row)) == (exclusion, set() if exclusion else keys("anna"))
 
 
 @pytest.mark.parametrize(
