@@ -41,6 +41,7 @@ class Interactions:
     __slots__ = (
         "exclusion",
         "interaction_key",
+        "is_received",
         "medium",
         "minutes",
         "mode_evidence",
@@ -67,6 +68,7 @@ class Interactions:
         self.mode_evidence: list[str | None] = []
         self.reply_count: list[int | None] = []
         self.exclusion: list[str | None] = []
+        self.is_received: list[bool | None] = []
         self.offsets: list[int] = [0]
         self.participant: list[int] = []
         self.participant_evidence: list[str] = []
@@ -89,6 +91,7 @@ class Interactions:
         mode: str | None = None,
         replies: int | None = None,
         exclusion: str | None = None,
+        is_received: bool | None = None,
     ) -> None:
         """Add an interaction.
 
@@ -105,6 +108,7 @@ class Interactions:
             mode: On what a meeting's mode rests.
             replies: How many replies the source says that its thread has.
             exclusion: Why it makes no contact.
+            is_received: Whether an e-mail is known by a recipient's copy only.
         """
         self.interaction_key.append(key)
         self.occurred_at.append(at)
@@ -117,6 +121,7 @@ class Interactions:
         self.mode_evidence.append(mode)
         self.reply_count.append(replies)
         self.exclusion.append(exclusion)
+        self.is_received.append(is_received)
         for account, evidence in participants:
             self.participant.append(account)
             self.participant_evidence.append(evidence)

@@ -156,6 +156,12 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
                 "How many replies the source says the thread has (on its first message), to measure completeness.",
             ),
             _field("exclusion", pa.string(), "Why it makes no contact, one of connectors.records.EXCLUSIONS; empty where it may."),
+            _field(
+                "is_received",
+                pa.bool_(),
+                "Whether an e-mail is known by a recipient's copy only. The sender's own copy, which also tells blind copies, replaces it "
+                "and is never replaced by it.",
+            ),
         ]
     ),
     "coverage": pa.schema(

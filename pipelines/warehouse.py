@@ -266,14 +266,16 @@ class Warehouse:
         columns = ", ".join(_LANDED.get(name, name) + f" as {name}" for name in SCHEMAS["interaction"].names)
         self.connection.execute(
             f"create or replace temp table landed as select {columns} from incoming "
-            f"qualify row_number() over (partition by source, interaction_key order by {_ORDINAL} desc) = 1"
+            f"qualify row_number() over (partition by source, interaction_key order by coalesce(is_received, false), {_ORDINAL} desc) = 1"
         )
         self.connection.execute(
+            # whichever of two copies of an e-mail is read first: the sender's own holds
             "create or replace temp table delta as "
             "select s.*, t.occurred_at as stored_at, t.thread_key as stored_thread_key, t.interaction_key is not null as is_stored "
             f"from landed as s left join (select * from raw.interaction as t where {bound}) as t "
             "on t.source = s.source and t.interaction_key = s.interaction_key "
-            f"where t.interaction_key is null or not ({_same_row('interaction', 't', 's')})",
+            "where t.interaction_key is null or not "
+            f"({_same_row('interaction', 't', 's')} or coalesce(s.is_received and not t.is_received, false))",
             window or None,
         )
         changed: int = self.value("select count(*) from delta")

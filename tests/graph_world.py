@@ -35,6 +35,10 @@ class FakeGraph:
         self.faults: list[Handler] = []
         self.page_size = 20
         self.empty_pages = False
+        self.whole_mailboxes = False
+        """Whether `users/{id}/messages` gives all folders, each message with its folder's id, as Exchange does."""
+        self.counts_skips = False
+        """Whether links of messages count what to skip (`$skip`), in the order asked for, as Exchange's do."""
         self.delta_tokens: dict[str, list[Any]] = {}
         self.expired: tuple[int, str] | None = None
         self.base = ""
@@ -101,9 +105,22 @@ class FakeGraph:
             return self.delta(request)
         if path in self.objects:
             return self.json(self.objects[path])
+        if self.whole_mailboxes and re.fullmatch("users/[^/]+/messages", path):
+            return self.page(path, self.whole(path.removesuffix("messages")), request)
         if path in self.collections:
             return self.page(path, self.collections[path], request)
         return self.error(404, "Request_ResourceNotFound")
+
+    def whole(self, mailbox: str) -> list[Any]:
+        """Every message of a mailbox, of whatever folder."""
+        folders = {
+            path: values for path, values in self.collections.items() if re.fullmatch(f"{mailbox}(mailFolders/[^/]+/)?messages", path)
+        }
+        return [
+            value | {"parentFolderId": f"AAMk-folder-{path}"} if isinstance(value, dict) else value
+            for path, values in folders.items()
+            for value in values
+        ]
 
     def error(self, status: int, code: str, **headers: str) -> web.Response:
         body = {"error": {"code": code, "message": f"{CANARY} anna@own.example", "innerError": {"date": "2026-03-10T00:00:00"}}}
@@ -124,7 +141,9 @@ class FakeGraph:
     def page(self, path: str, values: list[Any], request: web.Request, delta: str | None = None) -> web.StreamResponse:
         for field, operator, moment in re.findall(r"(\w+DateTime) (ge|gt|lt) (\S+)", request.query.get("$filter", "")):
             values = [value for value in values if _passes(value, field, operator, moment)]
-        start = int(request.query.get("$skiptoken", "0"))
+        if self.counts_skips and (field := request.query.get("$orderby", "").partition(" ")[0]):
+            values = sorted(values, key=lambda value: value[field])
+        start = int(request.query.get("$skip", request.query.get("$skiptoken", "0")))
         size = min(self.page_size, int(request.query.get("$top", "999")))
         body: dict[str, Any] = {"@odata.context": "x", "value": values[start : start + size]}
         following = start + size
@@ -135,9 +154,9 @@ class FakeGraph:
             body["value"] = values[start - 1 : start - 1 + size]
             following = start - 1 + size + (start - 1 + size) % 2
         if following < len(values) or (self.empty_pages and not body["value"] and values):
-            kept = {name: value for name, value in request.query.items() if name != "$skiptoken"}
+            kept = {name: value for name, value in request.query.items() if name not in ("$skiptoken", "$skip")}
             query = "&".join(f"{name}={quote(value)}" for name, value in kept.items())
-            body["@odata.nextLink"] = f"{self.base}/{quote(path)}?{query}&$skiptoken={following}"
+            body["@odata.nextLink"] = f"{self.base}/{quote(path)}?{query}&{'$skip' if self.counts_skips else '$skiptoken'}={following}"
         elif delta is not None:
             body["@odata.deltaLink"] = f"{self.base}/users/delta?$deltatoken={quote(delta)}"
         return self.json(body)
@@ -168,11 +187,14 @@ class Landed:
         return [row for batch in self.batches if kind in batch.records for row in batch.records[kind].to_pylist()]
 
     def interactions(self) -> dict[int, dict[str, Any]]:
-        """Interactions by key, swept as the warehouse sweeps those of an organiser."""
+        """Interactions by key, swept as the warehouse sweeps those of an organiser; a sender's own copy of mail holds."""
         found: dict[int, dict[str, Any]] = {}
         for batch in self.batches:
             if "interaction" in batch.records:
-                found |= {row["interaction_key"]: row for row in batch.records["interaction"].to_pylist()}
+                for row in batch.records["interaction"].to_pylist():
+                    before = found.get(row["interaction_key"])
+                    if before is None or not row["is_received"] or before["is_received"] is not False:
+                        found[row["interaction_key"]] = row
             for sweep in batch.records["sweep"].to_pylist() if "sweep" in batch.records else []:
                 for row in found.values():
                     is_in = sweep["since"] <= row["occurred_at"] < sweep["until"] and row["sender_key"] == sweep["sender_key"]

@@ -83,10 +83,12 @@ class Page(NamedTuple):
     Attributes:
         values: Its elements, as parsed; may be empty in the middle of a collection.
         delta_token: On the last page of a delta round, the token with which the next round begins.
+        link: Where the next page is; None on the last.
     """
 
     values: list[Any]
     delta_token: str | None
+    link: object = None
 
 
 class Graph:
@@ -184,7 +186,7 @@ class Graph:
         while True:
             values: list[Any] = answer["value"]
             link = answer.get("@odata.nextLink")
-            yield Page(values, _token(answer.get("@odata.deltaLink")))
+            yield Page(values, _token(answer.get("@odata.deltaLink")), link)
             if link is None:
                 return
             empty_count = 0 if values else empty_count + 1

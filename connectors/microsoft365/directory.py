@@ -8,20 +8,21 @@ it has expired (400 `syncStateNotFound`, or 410) this stream alone is read anew.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from secrets import SystemRandom
 from typing import Any, Final
 
+from connectors.addresses import directory_path, normalise_address
 from connectors.columns import records, utc_day
 from connectors.errors import UserError
+from connectors.microsoft365 import roles
 from connectors.microsoft365.client import Graph, GraphError
-from connectors.microsoft365.people import Member, People, guest_address
+from connectors.microsoft365.people import Member, People
 from connectors.microsoft365.registry import Registry
 from connectors.microsoft365.settings import SOURCE
 from connectors.microsoft365.times import parse_time
-from connectors.pseudonyms import normalise_address
 from connectors.records import Batch
 from connectors.state import State
 
@@ -38,7 +39,6 @@ LISTED: Final = (
     "accountEnabled",
     "assignedLicenses",
 )
-_PURPOSES: Final = {"shared": "shared_mailbox", "room": "room", "equipment": "room", "user": "human", "linked": "human", "others": "human"}
 _LONGEST_NAME: Final = 256
 _ROWS_A_BATCH: Final = 20_000
 
@@ -73,13 +73,16 @@ def parse_user(user: object, people: People) -> Member | None:
     if not isinstance(user_id, str) or not 0 < len(user_id) <= 512:
         return None
     principal = _address(user.get("userPrincipalName"))
-    is_guest = user.get("userType") == "Guest"
+    is_foreign = principal is not None and "#ext#" in principal.casefold()
+    is_guest = user.get("userType") == "Guest" or is_foreign
     mail = _address(user.get("mail"))
-    address = mail or (guest_address(principal) if is_guest and principal else principal)
+    address = mail or principal
     proxies = user.get("proxyAddresses")
-    names = [text[5:] for text in proxies if isinstance(text, str) and text[:5].lower() == "smtp:"] if isinstance(proxies, list) else []
+    names = [text for text in proxies if isinstance(text, str)] if isinstance(proxies, list) else []
     main = normalise_address(address) if address else None
-    aliases = {normal for name in [*names, principal or ""] if (normal := _normal(name)) is not None and normal != main}
+    # whatever their prefixes: smtp, sip, x500, eum
+    aliases = {normal for name in [*names, principal or ""] if (normal := normalise_address(name)) is not None and normal != main}
+    paths = {path for name in names if (path := directory_path(name)) is not None}
     licences = user.get("assignedLicenses")
     licensed = bool(licences) if isinstance(licences, list) else None
     enabled = user.get("accountEnabled")
@@ -92,15 +95,12 @@ def parse_user(user: object, people: People) -> Member | None:
         is_active=enabled if isinstance(enabled, bool) else None,
         is_licensed=licensed,
         has_mailbox=mail is not None and not is_guest and licensed is not False,
+        paths=tuple(sorted(paths)),
     )
 
 
 def _address(value: object) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= 400 and "@" in value else None
-
-
-def _normal(value: str) -> str | None:
-    return normalise_address(value) if len(value) <= 400 else None
 
 
 def account_row(member: Member, kind: str, people: People) -> dict[str, Any]:
@@ -173,22 +173,28 @@ async def read(
         UserError: If the directory may not be read: nothing else could be.
     """
     registry = Registry(state)
-    await _groups(graph, people)
-    rooms = await _rooms(graph)
+    unread = roles.Unread()
+    groups = await roles.read_groups(graph, people, state, unread)
+    rooms = await roles.read_rooms(graph, unread)
     changes, removed, token, is_full = await _changes(graph, state.cursor(DELTA_CURSOR))
     users = changes if is_full else _merged(await _listed(graph), changes)
-    parsed = [(member, user) for user in users.values() if (member := parse_user(user, people)) and member.user_id not in removed]
+    parsed = [
+        (_as_before(member, user, registry), user)
+        for user in users.values()
+        if (member := parse_user(user, people)) and member.user_id not in removed
+    ]
     parsed.sort(key=lambda pair: pair[0].key)
-    kinds = await _kinds(graph, [member for member, _ in parsed], rooms, registry)
+    await roles.read_own_domains(graph, people, parsed)
+    kinds = await roles.read_kinds(graph, people, parsed, rooms, registry)
     for member, _ in parsed:
         people.add(member, kinds[member.key])
     for member, _ in parsed:
         people.add_aliases(member)
     for room in rooms:
         people.add_room(room)
-    scope = await _scope(graph)
+    scope = await roles.read_scope(graph)
     if scope is not None:
-        people.scope = {member.user_id for member, _ in parsed if _in_scope(member, scope)}
+        people.scope = {member.user_id for member, _ in parsed if roles.is_in_scope(member, scope)}
     directory = Directory(people, registry, is_full=is_full)
     directory.chatters = [
         member
@@ -196,12 +202,9 @@ async def read(
         if (member.has_mailbox or (member.is_licensed and not member.is_guest))
         and kinds[member.key] == "human"
         and member.key not in people.opted_out
-        and _in_scope(member, scope)
+        and roles.is_in_scope(member, scope)
     ]
     directory.mailboxes = [member for member in directory.chatters if member.has_mailbox]
-    people.unread.update(
-        member.key for member, _ in parsed if not member.is_guest and not member.has_mailbox and kinds[member.key] == "human"
-    )
     accounts = registry.changed_accounts(
         (account_row(member, kinds[member.key], people) for member, _ in parsed if member.key not in people.opted_out), listed=True
     )
@@ -219,8 +222,20 @@ async def read(
     for start in range(0, max(len(accounts), len(places)), _ROWS_A_BATCH):
         part = slice(start, start + _ROWS_A_BATCH)
         yield Batch(SOURCE, stream, records(SOURCE, account=accounts[part], membership=places[part])), None
-    cursors = {**registry.cursors(), DELTA_CURSOR: token or ""}
-    yield Batch(SOURCE, stream, records(SOURCE, quarantine=faults), cursors, len(parsed), len(parsed)), directory
+    cursors = {**registry.cursors(), **groups, DELTA_CURSOR: token or ""}
+    told = [_coverage(reason, today) for _, reason in sorted(unread.parts.items())]
+    yield Batch(SOURCE, stream, records(SOURCE, quarantine=faults, coverage=told), cursors, len(parsed), len(parsed)), directory
+
+
+def _as_before(member: Member, user: Mapping[str, Any], registry: Registry) -> Member:
+    """Return a member as one still, who has been one and whom the directory calls a guest now: leaving changes nobody's past."""
+    before = registry.account(member.key)
+    is_foreign = "#ext#" in str(user.get("userPrincipalName")).casefold()
+    return replace(member, is_guest=False) if member.is_guest and not is_foreign and before and before["is_guest"] is False else member
+
+
+def _coverage(reason: str, today: date) -> dict[str, Any]:
+    return {"stream": STREAM, "unit_key": 0, "date_from": today, "date_to": today, "status": "partial", "reason": reason}
 
 
 def _faults(people: People, today: date) -> list[dict[str, Any]]:
@@ -301,101 +316,3 @@ def _merged(listed: dict[str, dict[str, Any]], changes: Mapping[str, Mapping[str
         user = listed.setdefault(user_id, dict(change))
         user.update({name: value for name, value in change.items() if name not in LISTED})
     return listed
-
-
-async def _groups(graph: Graph, people: People) -> None:
-    """Learn the addresses of groups, which are no persons. Without the permission they count as unknown addresses."""
-    try:
-        async for page in graph.pages(graph.client.groups, select=["id", "mail", "proxyAddresses"], filter="mailEnabled eq true", top=999):
-            for group in page.values:
-                if isinstance(group, dict):
-                    proxies = group.get("proxyAddresses")
-                    people.add_group([group.get("mail"), *(proxies if isinstance(proxies, list) else [])])
-    except GraphError as error:
-        if error.status not in {400, 403, 404}:
-            raise
-
-
-async def _rooms(graph: Graph) -> set[str]:
-    """Return rooms' addresses; none without Place.Read.All."""
-    rooms: set[str] = set()
-    try:
-        async for page in graph.pages(graph.client.places.graph_room, top=100):
-            for room in page.values:
-                address = room.get("emailAddress") if isinstance(room, dict) else None
-                if isinstance(address, str) and len(address) <= 400 and (normal := normalise_address(address)) is not None:
-                    rooms.add(normal)
-    except GraphError as error:
-        if error.status not in {400, 403, 404}:
-            raise
-    return rooms
-
-
-async def _kinds(graph: Graph, members: Iterable[Member], rooms: set[str], registry: Registry) -> dict[int, str]:
-    """Return each account's kind, asking `mailboxSettings/userPurpose` only for new accounts without a licence.
-
-    Rooms and shared mailboxes need no licence, so only unlicensed or blocked accounts with an address are asked about.
-    Without MailboxSettings.Read they stay human: a shared mailbox then counts as a deactivated person.
-    """
-    kinds: dict[int, str] = {}
-    asked: list[Member] = []
-    for member in members:
-        before = registry.account(member.key)
-        if member.address in rooms:
-            kinds[member.key] = "room"
-        elif member.is_guest or member.address is None or (member.is_licensed is not False and member.is_active is not False):
-            kinds[member.key] = "human"
-        elif before is not None and (before["is_licensed"], before["is_active"]) == (member.is_licensed, member.is_active):
-            kinds[member.key] = before["kind"]
-        else:
-            kinds[member.key] = before["kind"] if before is not None else "human"
-            asked.append(member)
-    allowed = True
-
-    async def purpose(member: Member) -> None:
-        nonlocal allowed
-        if not allowed:
-            return
-        try:
-            mailbox = graph.client.users.by_user_id(member.user_id).mailbox_settings
-            answer = await graph.get(mailbox, unit=member.user_id, select=["userPurpose"])
-        except GraphError as error:
-            # a mailbox that is not there is 404; a permission that is not there is 403 for every mailbox
-            if error.status == 403:
-                allowed = False
-            return
-        kinds[member.key] = _PURPOSES.get(str(answer.get("userPurpose")), "human")
-
-    for start in range(0, len(asked), 256):
-        await asyncio.gather(*(purpose(member) for member in asked[start : start + 256]))
-    return kinds
-
-
-async def _scope(graph: Graph) -> set[str] | None:
-    """Return ids and normalised addresses of those whose mailboxes may be read; None for everyone.
-
-    Raises:
-        UserError: If a group that settings name cannot be read.
-    """
-    settings = graph.settings
-    if not settings.mailboxes and not settings.groups:
-        return None
-    scope = {normalise_address(text) or text.strip() for text in settings.mailboxes}
-    for position, group in enumerate(settings.groups):
-        refused = False
-        try:
-            async for page in graph.pages(graph.client.groups.by_group_id(group).transitive_members, select=["id"], top=999):
-                scope.update(entry["id"] for entry in page.values if isinstance(entry, dict) and isinstance(entry.get("id"), str))
-        except GraphError as error:
-            if error.status not in {400, 403, 404}:
-                raise
-            refused = True
-        if refused:
-            raise UserError(
-                f"microsoft365.groups[{position}]: its members cannot be read; check the object id, and grant GroupMember.Read.All"
-            )
-    return scope
-
-
-def _in_scope(member: Member, scope: set[str] | None) -> bool:
-    return scope is None or not scope.isdisjoint((member.user_id, member.address or "", *member.aliases))

@@ -14,6 +14,7 @@ from connectors.microsoft365.times import graph_time
 
 SCOPES: Final[Mapping[str, str]] = {
     "User.Read.All": "Who is who: addresses, departments, offices, managers. Nothing can be read without it.",
+    "Organization.Read.All": "Which e-mail domains are your own; without it, those of licensed members count.",
     "GroupMember.Read.All": "Which addresses are groups and not people; whose mailboxes to read, where settings name groups.",
     "Place.Read.All": "Which accounts are rooms.",
     "MailboxSettings.Read": "Which accounts are shared mailboxes (only accounts without a licence are asked about).",
@@ -129,6 +130,13 @@ def _probes(settings: Microsoft365Settings) -> list[_Probe]:
     nobody = "00000000-0000-0000-0000-000000000000"
     return [
         _Probe(
+            "Organization.Read.All",
+            "which domains are your own, where members' own addresses do not tell",
+            True,
+            lambda c, u: c.organization,
+            {"select": ["id"]},
+        ),
+        _Probe(
             "GroupMember.Read.All",
             "mail to groups counts as mail to an unknown person",
             True,
@@ -153,7 +161,7 @@ def _probes(settings: Microsoft365Settings) -> list[_Probe]:
             "Mail.ReadBasic.All",
             "all mail",
             settings.mail,
-            lambda c, u: c.users.by_user_id(u).mail_folders.by_mail_folder_id("sentitems").messages,
+            lambda c, u: c.users.by_user_id(u).messages,
             {"select": ["id"], "top": 1},
         ),
         _Probe("Calendars.ReadBasic.All", "all meetings", settings.calendar, lambda c, u: c.users.by_user_id(u).calendar_view, calendar),

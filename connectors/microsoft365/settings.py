@@ -30,11 +30,21 @@ class Microsoft365Settings(BaseModel):
     )
     base_url: str = Field("https://graph.microsoft.com/v1.0", description="Where Graph is; national clouds differ.")
 
+    own_domains: frozenset[str] = Field(
+        frozenset(), description="Your own e-mail domains, beside those that the tenant has verified (needed where it may not be asked)."
+    )
+
     mail: bool = Field(True, description="Read who wrote to whom by mail (Mail.ReadBasic.All).")
-    external_mail: Literal["inbox", "all_folders", "off"] = Field(
-        "inbox",
-        description="Where to look for mail from outside. all_folders also finds what rules sort away, at the cost of "
-        "reading over every internal copy too.",
+    external_mail: Literal["all_folders", "inbox", "off"] = Field(
+        "all_folders",
+        description="Where to look for received mail: of people outside, of leavers, of mailboxes that cannot be read. With inbox, what "
+        "rules sort away or people file before the night is lost, and coverage says that mail is seen in part; with off, only Sent Items "
+        "are read.",
+    )
+    automatic_senders: tuple[str, ...] = Field(
+        (),
+        description="Addresses, with * for anything, from which no person writes, beside noreply@, mailer-daemon@ and the like, which are "
+        "known: jira@*, *@news.example. One that begins with ! is a person's after all.",
     )
     calendar: bool = Field(True, description="Read meetings (Calendars.ReadBasic.All).")
     count_tentative: bool = Field(False, description="Whether a tentative acceptance counts as attending.")

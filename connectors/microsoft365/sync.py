@@ -11,21 +11,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from connectors.columns import Interactions
+from connectors.automatic import Automatic
 from connectors.microsoft365 import calendar_stream, calls_stream, directory, teams_stream
-from connectors.microsoft365.client import Graph, GraphError
-from connectors.microsoft365.faults import Faults
-from connectors.microsoft365.mail import SELECT, STREAM, MailParser
-from connectors.microsoft365.people import Member, People
-from connectors.microsoft365.pump import Batcher, Emit, Part, each, side_by_side
-from connectors.microsoft365.run import ROWS_A_PART, Run
+from connectors.microsoft365.client import Graph
+from connectors.microsoft365.mail_stream import read_mail
+from connectors.microsoft365.people import People
+from connectors.microsoft365.pump import side_by_side
+from connectors.microsoft365.run import Run
 from connectors.microsoft365.settings import SOURCE, Microsoft365Settings
 from connectors.microsoft365.times import graph_time
-from connectors.microsoft365.windows import Coverage, parse_cursor
+from connectors.microsoft365.windows import parse_cursor
 from connectors.pseudonyms import Pseudonymiser
 from connectors.records import Batch
 from connectors.state import State
@@ -59,7 +57,7 @@ async def fetch(
     begin = since.astimezone(UTC) if since is not None else None
     unfinished = None if begin is not None else _unfinished(state, bound)
     bound = unfinished or bound
-    people = People(pseudonyms, settings.opted_out)
+    people = People(pseudonyms, settings.opted_out, automatic=Automatic(settings.automatic_senders), tenants=(settings.tenant_id,))
     async with Graph(settings) as graph:
         found: directory.Directory | None = None
         async with aclosing(directory.read(graph, people, state, bound.date())) as batches:
@@ -114,68 +112,3 @@ async def _meetings_and_calls(run: Run) -> AsyncGenerator[Batch, None]:
         async with aclosing(stream) as batches:
             async for batch in batches:
                 yield batch
-
-
-@dataclass(slots=True)
-class _MailReader:
-    run: Run
-    parser: MailParser
-    coverage: Coverage
-
-    async def read(self, member: Member, emit: Emit) -> None:
-        """Read a mailbox's Sent Items, and what came from outside."""
-        run, windows = self.run, self.coverage.windows
-        start = windows.start(member.key)
-        if start >= run.until:
-            await emit(Part(units=1))
-            return
-        messages = run.graph.client.users.by_user_id(member.user_id).mail_folders
-        sources: list[tuple[Any, str, bool]] = [(messages.by_mail_folder_id("sentitems").messages, "sentDateTime", True)]
-        if run.settings.external_mail == "inbox":
-            sources.append((messages.by_mail_folder_id("inbox").messages, "receivedDateTime", False))
-        elif run.settings.external_mail == "all_folders":
-            sources.append((run.graph.client.users.by_user_id(member.user_id).messages, "receivedDateTime", False))
-        rows = Interactions()
-        try:
-            for builder, field, is_sent in sources:
-                query: dict[str, Any] = {
-                    "select": list(SELECT),
-                    "filter": f"{field} ge {graph_time(start)} and {field} lt {graph_time(run.until)}",
-                    "top": run.settings.page_size,
-                }
-                async for page in run.graph.pages(builder, unit=member.user_id, **query):
-                    if is_sent:
-                        self.parser.sent(page.values, rows, member.key)
-                    else:
-                        self.parser.received(page.values, rows)
-                    if len(rows) >= ROWS_A_PART:
-                        await emit(Part(rows))
-                        rows = Interactions()
-        except GraphError as error:
-            self.coverage.fail(member.key, error)
-            await emit(Part(rows, units=1))
-            return
-        part = self.coverage.done(member.key)
-        part.interactions = rows
-        part.cursors |= windows.cursor(member.key, run.until)
-        await emit(part)
-
-
-async def read_mail(run: Run) -> AsyncGenerator[Batch, None]:
-    """Read the mail of every mailbox in scope."""
-    faults = Faults(run.people.pseudonyms, STREAM)
-    coverage = Coverage(run.windows(STREAM, timedelta(hours=run.settings.overlap_hours)), ("email",))
-    reader = _MailReader(run, MailParser(run.people, faults), coverage)
-    batcher = Batcher(STREAM, len(run.mailboxes), run.extras(faults))
-    doubtful = {member.key for member in run.mailboxes if coverage.windows.unread(member.key) is not None}
-    # those refused the last time come first: whether they can be read decides which copies count
-    for turn in (True, False):
-        members = [member for member in run.mailboxes if (member.key in doubtful) == turn]
-        async with aclosing(each(members, reader.read, workers=run.settings.concurrency)) as parts:
-            async for part in parts:
-                batcher.put(part)
-                if (batch := batcher.due()) is not None:
-                    yield batch
-        run.people.unread.update(coverage.failed)
-    batcher.put(coverage.finish())
-    yield batcher.flush()

@@ -82,7 +82,7 @@ def parse_chat(chat_id: str, chat: Mapping[str, Any], people: People) -> Chat:
     for member in listed[:_LONGEST_LIST] if isinstance(listed, list) else []:
         if isinstance(member, dict):
             count += 1
-            account = people.by_id(member.get("userId"), address=member.get("email"))
+            account = people.by_id(member.get("userId"), address=member.get("email"), tenant=member.get("tenantId"))
             if account is None:
                 account = people.by_address(member.get("email"))
             if account is not None and count <= PARTICIPANT_LIMIT + 1:

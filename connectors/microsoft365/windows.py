@@ -106,20 +106,27 @@ class Coverage:
         media: The media that it observes.
         failed: Unit -> reason.
         read_count: How many units were read.
+        status: What is said of a stream that was read: observed, or partial where settings leave some of it out.
+        told: What of it was read, as a code; None for all there is.
     """
 
     windows: Windows
     media: tuple[str, ...]
     failed: dict[int, str] = field(default_factory=dict)
     read_count: int = 0
+    status: str = "observed"
+    told: str | None = None
 
-    def done(self, key: int) -> Part:
-        """Note a unit that was read, and return what to store where it could not be read before."""
+    def done(self, key: int, told: str | None = None) -> Part:
+        """Note a unit that was read, and return what to store where it could not be read before, or was read otherwise than others."""
         self.read_count += 1
         unread = self.windows.unread(key)
-        if unread is None:
-            return Part(units=1)
-        return Part(rows={"coverage": self._rows(key, unread, "observed", None)}, cursors={self.windows.unread_name(key): ""}, units=1)
+        part = Part(units=1)
+        if unread is not None or told is not None:
+            part.rows["coverage"] = self._rows(key, unread or self.windows.start(key), "observed", told)
+        if unread is not None:
+            part.cursors[self.windows.unread_name(key)] = ""
+        return part
 
     def fail(self, key: int, error: GraphError) -> None:
         """Note a unit that could not be read."""
@@ -139,7 +146,7 @@ class Coverage:
         if windows.unread(0) is not None and 0 not in self.failed:
             part.cursors[windows.unread_name(0)] = ""
         if self.read_count:
-            part.rows["coverage"] += self._rows(0, windows.start(""), "observed", None)
+            part.rows["coverage"] += self._rows(0, windows.start(""), self.status, self.told)
             part.cursors |= windows.cursor("", windows.until)
         for key, reason in sorted(self.failed.items()):
             start = windows.unread(key) or windows.start(key)

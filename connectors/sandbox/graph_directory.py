@@ -12,6 +12,7 @@ from connectors.sandbox.calendar import DAY
 from connectors.sandbox.canaries import CANARIES
 from connectors.sandbox.channels import Channel
 from connectors.sandbox.evolution import Clock
+from connectors.sandbox.graph_mail import directory_path
 from connectors.sandbox.organisation import Organisation
 from connectors.sandbox.people import Person
 
@@ -171,6 +172,8 @@ class Directory:
         found["givenName"], _, found["surname"] = person.name.partition(" ")
         aliases = [address for address, known in person.aliases if known is None or known <= today]
         found["proxyAddresses"] += [f"smtp:{address}" for address in aliases]
+        if person.is_internal:
+            found["proxyAddresses"] += [f"x500:{directory_path(person.number)}", f"SIP:{person.address}"]
         has_left = person.left_on is not None and person.left_on < today
         found |= {
             "userType": "Member" if person.is_internal else "Guest",

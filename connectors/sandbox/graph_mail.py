@@ -1,7 +1,12 @@
-"""Mail as Graph shows it: a copy in the sender's Sent Items, one in every recipient's Inbox, drafts in Drafts."""
+"""Mail as Graph shows it: a copy in the sender's mailbox, one in every recipient's, drafts in Drafts; as unkind as Exchange.
+
+Some of what people send and get lies in other folders by night; a conversation has another id in every mailbox; addresses are written
+with quotes, marks that nobody sees and prefixes, and colleagues by directory paths. The ledger knows nothing of it.
+"""
 
 from __future__ import annotations
 
+from base64 import b64encode, urlsafe_b64encode
 from datetime import date
 from typing import Any, Final
 
@@ -19,6 +24,10 @@ FOLDERS: Final = ("inbox", "sentitems", "drafts", "archive", "deleteditems", "ju
 _DELIVERY: Final = 3_000_000
 """Mail arrives so many microseconds after it was sent."""
 _ALIAS_DAYS: Final = 40
+_FILED: Final = 6
+"""One message of so many lies in the archive by night."""
+_WRITTEN: Final = ("{}", "{}", "{}", "{}", "'{}'", "\u202a{}\u202c", "SMTP:{}", "<{}>", "{};")
+"""How addresses are written."""
 
 
 class Mail:
@@ -38,11 +47,16 @@ class Mail:
         sent = mail[log.what[mail] != l.DRAFT]
         owner = log.owner()
         got = np.flatnonzero((log.medium[owner] == MEDIUM["email"]) & (log.what[owner] != l.DRAFT))
+        senders, getters, came = log.sender[sent], log.who[got], owner[got]
+        is_sent_filed, is_filed = (sent + senders) % _FILED == 0, (came + getters) % _FILED == 1
+        filed = np.concatenate([senders[is_sent_filed], getters[is_filed]]), np.concatenate([sent[is_sent_filed], came[is_filed]])
         self._folders = {
-            "sentitems": Grouped(log.sender[sent], sent),
-            "inbox": Grouped(log.who[got], owner[got]),
+            "sentitems": Grouped(senders[~is_sent_filed], sent[~is_sent_filed]),
+            "inbox": Grouped(getters[~is_filed], came[~is_filed]),
+            "archive": Grouped(*filed),
             "drafts": Grouped(log.sender[drafts], drafts),
         }
+        self._is_internal = [person.is_internal for person in organisation.people]
         self._addresses = [person.address for person in organisation.people]
         self._names = [person.name for person in organisation.people]
         self._dated = {
@@ -94,8 +108,8 @@ class Mail:
             "@odata.etag": f'W/"{event:x}"',
             "id": f"AAMkAG{person:06x}{FOLDERS.index(folder):x}{event:010x}AAA=",
             "internetMessageId": f"<{event:x}.{sender:x}@mail.kestrel-lowe.example>",
-            "conversationId": f"AAQkAG{thread:012x}AAA=",
-            "conversationIndex": "AQHV" + f"{event - thread:08x}",
+            "conversationId": _conversation_id(person, thread),
+            "conversationIndex": _conversation_index(event, thread),
             "from": author,
             "sender": author,
             "toRecipients": to,
@@ -148,7 +162,25 @@ class Mail:
             alias, known = self._dated[person]
             if int(self._log.at[event]) > known - _ALIAS_DAYS * 86_400_000_000:
                 address = alias
+        elif self._is_internal[person] and (event + person) % 29 == 0:
+            return {"emailAddress": {"name": self._names[person], "address": directory_path(person).upper()}}
+        address = _WRITTEN[(event + person) % len(_WRITTEN)].format(address)
         return {"emailAddress": {"name": self._names[person], "address": address}}
+
+
+def directory_path(person: int) -> str:
+    """Return the X.500 path by which old mail names a colleague."""
+    return f"/o=ExchangeLabs/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn={person:08x}"
+
+
+def _conversation_id(person: int, thread: int) -> str:
+    """The mailbox's id as text and the conversation's own: another one in every mailbox."""
+    return urlsafe_b64encode(b"\0\4\x24\0" + f"{person:036d}".encode() + b"\0\x10\0" + thread.to_bytes(16, "big")).decode()
+
+
+def _conversation_index(event: int, thread: int) -> str:
+    """A byte, five of time, sixteen of the conversation, and five more for each answer."""
+    return b64encode(b"\1\xd3\x27\x5b\xbc\x4e" + thread.to_bytes(16, "big") + (b"" if event == thread else b"\0\0\0\3\x49")).decode()
 
 
 _CONTENT: Final = frozenset(Mail._content(0))

@@ -84,7 +84,7 @@ class GraphService(Service):
     def _table(self) -> list[tuple[Any, ...]]:
         """Return path below the version, the permission it needs, and what answers it."""
         return [
-            ("organization", "User.Read.All", self._organization),
+            ("organization", "Organization.Read.All", self._organization),
             ("users", "User.Read.All", self._users),
             ("users/delta", "User.Read.All", self._users_delta),
             ("users/{user}", "User.Read.All", self._user),
@@ -316,13 +316,19 @@ class GraphService(Service):
         times = span(call, "sentDateTime", "receivedDateTime")
         field = "receivedDateTime" if "receivedDateTime" in (parameter(call, "filter") or "") else "sentDateTime"
         fields = selected(call)
+        found = self.mail.messages(person, folder, times, field)
+        order = (parameter(call, "orderby") or "").split()
+        if order and order[0] != field:
+            # Exchange wants what is ordered by to be filtered by first
+            raise GraphRefusal(400, "InefficientFilter")
         return page(
             call,
-            self.mail.messages(person, folder, times, field),
+            found[::-1] if order and order[-1] != "desc" else found,
             lambda pair: self.mail.build(person, pair[0], pair[1], fields),
             context="messages",
             default=10,
             most=1000,
+            is_counted=True,
         )
 
     def _calendar_view(self, call: Call, user: str) -> Body:

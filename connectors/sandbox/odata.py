@@ -123,7 +123,15 @@ def shown(value: Body, fields: frozenset[str] | None) -> Body:
 
 
 def page(
-    call: Call, values: Sequence[Any], shape: Callable[[Any], Body], *, context: str, default: int, most: int, last: str | None = None
+    call: Call,
+    values: Sequence[Any],
+    shape: Callable[[Any], Body],
+    *,
+    context: str,
+    default: int,
+    most: int,
+    last: str | None = None,
+    is_counted: bool = False,
 ) -> Body:
     """Return one page of a collection, with a link to the next, or `last` as the delta link on the last.
 
@@ -135,12 +143,14 @@ def page(
         default: Page size without `$top` or `Prefer: odata.maxpagesize`.
         most: The largest page.
         last: Delta token.
+        is_counted: Whether the next link counts what to skip, as Exchange's do: what vanishes meanwhile shifts it.
     """
     top = parameter(call, "top")
     size = _PAGE_SIZE.search(call.headers.get("prefer", ""))
     wanted = int(top) if top and top.isdigit() else int(size.group(1)) if size else default
     limit = max(1, min(wanted, most))
-    start, empties = _position(parameter(call, "skiptoken"))
+    skip = parameter(call, "skip")
+    start, empties = (int(skip), 0) if skip and skip.isdigit() else _position(parameter(call, "skiptoken"))
     body: Body = {"@odata.context": f"{root(call)}/$metadata#{context}"}
     if call.quirk == "empty_page" and start < len(values):
         call.quirk = None
@@ -154,7 +164,7 @@ def page(
         found.append(found[-1])
     body["value"] = found
     if start + limit < len(values):
-        body["@odata.nextLink"] = _link(call, start + limit, 0)
+        body["@odata.nextLink"] = _link(call, start + limit, 0, is_counted=is_counted)
     elif last is not None:
         body["@odata.deltaLink"] = f"{root(call)}{_below(call)}?$deltatoken={quote(last, safe='')}"
     return body
@@ -169,11 +179,14 @@ def _below(call: Call) -> str:
     return "/" + call.path.strip("/").partition("/")[2]
 
 
-def _link(call: Call, start: int, empties: int) -> str:
-    query = {name: value for name, value in call.query.items() if name.lstrip("$") not in ("skiptoken", "deltatoken")}
+def _link(call: Call, start: int, empties: int, *, is_counted: bool = False) -> str:
+    query = {name: value for name, value in call.query.items() if name.lstrip("$") not in ("skip", "skiptoken", "deltatoken")}
     if parameter(call, "deltatoken"):
         query["$deltatoken"] = str(parameter(call, "deltatoken"))
-    query["$skiptoken"] = base64.urlsafe_b64encode(f"{start};{empties}".encode()).decode()
+    if is_counted:
+        query["$skip"] = str(start)
+    else:
+        query["$skiptoken"] = base64.urlsafe_b64encode(f"{start};{empties}".encode()).decode()
     return f"{root(call)}{_below(call)}?{urlencode(query, safe='$,:')}"
 
 

@@ -3,7 +3,8 @@
 --   a channel message reaches whom it mentions; a reply reaches the thread's first author and the latest earlier author other than the
 --   replier; mentioned and replied together weigh 1, split evenly, and who is both counts as replied;
 --   a reaction reaches the author (weight 0.1, evidence of its own);
---   an e-mail reaches its recipients, a copied one half as much as an addressed one, together 1;
+--   an e-mail reaches its recipients, a copied one half as much as an addressed one, together 1; what a delegate sends in another's
+--   name, or for a shared mailbox, is the delegate's: contact is what someone did, and whose name stands on it is not who turned to whom;
 --   a meeting, huddle or group call puts each pair of attendees together (weight 1/(n-1)).
 -- grain: interaction_key, from_key, to_key, evidence
 -- column: date | date | The day in the organisation's time zone.

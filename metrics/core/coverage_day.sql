@@ -6,7 +6,7 @@
 -- column: date | date | The day in the organisation's time zone.
 -- column: interaction_count | count | Interactions landed, excluded ones too.
 -- column: excluded_count | count | How many of them make no contact (bots, joins, cancelled, and so on).
--- column: status | text | observed, partial (some mailboxes or channels could not be read), missing (reported by the connector) or gap (found in the counts).
+-- column: status | text | observed, partial (some mailboxes or channels could not be read, or settings leave some out), missing (reported by the connector) or gap (found in the counts).
 -- column: reason | text | Why, as the connector's code, `silent`, or `drop` (far fewer interactions than on the same weekday of the eight weeks before).
 -- column: unread_unit_count | count | How many mailboxes, channels or other units could not be read on that day.
 -- unique: source, medium, date
@@ -27,6 +27,14 @@ unread as (
     from span as s
     join raw.coverage as c on c.source = s.source and c.medium = s.medium and s.date between c.date_from and c.date_to
     where c.status <> 'observed' and c.unit_key <> 0
+    group by all
+),
+-- of a stream that was read, settings left some out: folders, or people out of scope
+left_out as (
+    select s.source, s.medium, s.date, min(c.reason) as reason
+    from span as s
+    join raw.coverage as c on c.source = s.source and c.medium = s.medium and s.date between c.date_from and c.date_to
+    where c.status = 'partial' and c.unit_key = 0
     group by all
 ),
 -- what the same weekday usually brings: a night that sees far less is likelier to have lost part of its sources than people to have fallen silent
@@ -61,10 +69,10 @@ select
     case
         when g.kind = 'silent' then 'gap'
         when g.kind = 'reported' then 'missing'
-        when u.unread_unit_count > 0 or p.date is not null then 'partial'
+        when u.unread_unit_count > 0 or p.date is not null or l.date is not null then 'partial'
         else 'observed'
     end as status,
-    case when g.kind = 'silent' then 'silent' when g.kind = 'reported' then 'reported' else coalesce(u.reason, case when p.date is not null then 'drop' end) end as reason,
+    case when g.kind = 'silent' then 'silent' when g.kind = 'reported' then 'reported' else coalesce(u.reason, case when p.date is not null then 'drop' end, l.reason) end as reason,
     coalesce(u.unread_unit_count, 0) as unread_unit_count
 from span as s
 left join daily as d on d.source = s.source and d.medium = s.medium and d.date = s.date
@@ -74,4 +82,5 @@ left join (
     group by source, medium, date
 ) as g on g.source = s.source and g.medium = s.medium and g.date = s.date
 left join unread as u on u.source = s.source and u.medium = s.medium and u.date = s.date
+left join left_out as l on l.source = s.source and l.medium = s.medium and l.date = s.date
 left join dropped as p on p.source = s.source and p.medium = s.medium and p.date = s.date

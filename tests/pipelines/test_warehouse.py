@@ -195,3 +195,22 @@ def test_retention_deletes_whole_months_from_the_bytes_and_keeps_panels(tmp_path
         assert warehouse.delete_before(400)["raw.interaction"] == 1
         assert warehouse.run("select count(*) from raw.interaction union all select count(*) from metrics.kept") == [(1,), (1,)]
     assert marker.to_bytes(8, "little") not in path.read_bytes()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("in_one_batch", [True, False])
+def test_a_senders_own_copy_of_mail_holds_whenever_it_lands(order: int, in_one_batch: bool) -> None:
+    mine = event("2024-01-05", 1, [2, 3], medium="email", minutes=None) | {"interaction_key": 7, "is_received": False}
+    theirs = event("2024-01-05", 1, [2], medium="email", minutes=None) | {"interaction_key": 7, "is_received": True}
+    warehouse = Warehouse(None)
+    landing = [mine, theirs][::order]
+    for batch_of in [landing] if in_one_batch else [[landing[0]], [landing[1]]]:
+        warehouse.store(batch(batch_of))
+    assert warehouse.run("select len(participants), is_received from raw.interaction") == [(2, False)]
+    touched(warehouse)
+    assert warehouse.store(batch([theirs])).changed_interaction_count == 0
+    assert touched(warehouse) == []
+    # a fuller list from another recipient is news of a message whose sender's copy nobody met
+    other = theirs | {"interaction_key": 8}
+    warehouse.store(batch([other]))
+    assert warehouse.store(batch([other | {"participants": mine["participants"]}])).changed_interaction_count == 1

@@ -183,7 +183,9 @@ def test_ten_megabytes_in_any_field_are_refused_or_passed_over_at_once(kind: str
         spoilt = {**GOOD[kind], field: value}
         faults, before = Faults(P, kind), len(rows)
         if kind == "mail":
-            mails.MailParser(people, faults).sent([spoilt], rows, 1)
+            parser, mailbox = mails.MailParser(people, faults), mails.Mailbox(1, rows)
+            parser.take([spoilt], mailbox, is_sent=True)
+            parser.finish(mailbox)
         elif kind == "event":
             parser = calendar.CalendarParser(people, faults)
             meeting = parser.parse(spoilt, 1)

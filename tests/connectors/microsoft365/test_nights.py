@@ -249,7 +249,7 @@ async def test_check_proves_every_permission_that_is_ever_asked_for(world, setti
     found = [entry.scope for entry in await check(settings(attendance_reports=True, leave_dates=True))]
     assert sorted(found) == sorted(SCOPES)
     plain = {entry.scope for entry in await check(settings(mail=False, calendar=False, chats=False, channels=False, calls=False))}
-    assert plain == {"User.Read.All", "GroupMember.Read.All", "Place.Read.All", "MailboxSettings.Read"}
+    assert plain == {"User.Read.All", "Organization.Read.All", "GroupMember.Read.All", "Place.Read.All", "MailboxSettings.Read"}
 
 
 async def test_check_stops_where_the_directory_is_closed(world, settings):

@@ -82,3 +82,57 @@ def test_accounts_without_address_are_kept_apart_and_counted() -> None:
     people = [{"source": SOURCE, "account_key": number, "kind": "human"} for number in (1, 2)]
     warehouse = built([event("2024-03-04", 1, 2)], people)
     assert warehouse.run("select count(distinct person_key), count(*) filter (where not has_address) from core.account") == [(2, 2)]
+
+
+def test_a_leavers_address_is_a_colleagues_whatever_domains_are_declared() -> None:
+    people = [
+        person(1, domain_key=OWN),
+        person(2, domain_key=STRANGER, kind="unknown", is_guest=False),
+        person(3, domain_key=STRANGER, kind="unknown", is_guest=True),
+        person(4, domain_key=CLIENT, kind="unknown", is_guest=True),
+    ]
+    warehouse = built(EVENTS, people, declarations=DECLARED)
+    found = dict(warehouse.run("select person_key, organisation_key from core.person"))
+    assert found == {1: "own", 2: "own", 3: "unknown", 4: "acme"}
+
+
+def mails(sender: int, recipients: list[int], count: int) -> list[dict[str, Any]]:
+    return [event(f"2024-03-{1 + n % 28:02d}", sender, recipients[n % len(recipients)], medium="email", minutes=None) for n in range(count)]
+
+
+def strangers(**kinds: Any) -> list[dict[str, Any]]:
+    return [person(900, domain_key=STRANGER, kind="unknown", **kinds), *(person(number) for number in range(1, 26))]
+
+
+def robots(events: list[dict[str, Any]], people: list[dict[str, Any]]) -> list[int]:
+    warehouse = built(events, people, only=[])
+    assert warehouse.value("select count(*) from core.account where kind = 'bot' and person_key is not null") == 0
+    return [key for (key,) in warehouse.run("select account_key from core.account where kind = 'bot'")]
+
+
+CROWD = list(range(1, 26))
+
+
+def test_who_writes_to_very_many_and_is_never_written_to_is_a_robot() -> None:
+    assert robots(mails(900, CROWD, 60), strangers(is_guest=True)) == [900]
+    # one answer, and it is somebody
+    assert robots([*mails(900, CROWD, 60), *mails(3, [900], 1)], strangers(is_guest=True)) == []
+    # few mails, few people, a colleague, or an address of which nobody said where it belongs
+    assert robots(mails(900, CROWD, 40), strangers(is_guest=True)) == []
+    assert robots(mails(900, CROWD[:10], 60), strangers(is_guest=True)) == []
+    assert robots(mails(900, CROWD, 60), strangers(is_guest=False)) == []
+    assert robots(mails(900, CROWD, 60), strangers()) == []
+
+
+def test_an_address_inside_that_many_write_to_and_that_never_writes_is_a_list() -> None:
+    written = [mail for sender in range(1, 7) for mail in mails(sender, [900], 3)]
+    assert robots(written, strangers(is_guest=False)) == [900]
+    assert robots([*written, *mails(900, [1], 1)], strangers(is_guest=False)) == []
+    assert robots(written, strangers(is_guest=True)) == []
+    assert robots(written[:9], strangers(is_guest=False)) == []
+
+
+def test_a_person_known_elsewhere_is_no_robot() -> None:
+    people = strangers(is_guest=True)
+    twin = people[0] | {"source": "slack", "account_key": 901, "kind": "human"}
+    assert robots(mails(900, CROWD, 60), [*people, twin]) == []
