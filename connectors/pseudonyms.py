@@ -1,4 +1,4 @@
-"""Pseudonyms at the door: keyed hashes of addresses and source ids, and the normal form of an address.
+"""Pseudonyms at the door: keyed hashes of addresses and source ids. The normal form of an address is in `connectors.addresses`.
 
 A pseudonym is HMAC-SHA256 under the organisation's key. Whoever lacks the key can neither turn it back nor test a
 guess; whoever holds it can re-identify people, so the key is kept apart from the data. A person is known by 128 bits
@@ -11,48 +11,20 @@ from __future__ import annotations
 
 import hmac
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final, Self
 
+from connectors.addresses import directory_path, normalise_address, normalise_domain
 from connectors.records import Batch
 from connectors.rotation import Rotation, rotated
 
-_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
+__all__ = ["Pseudonymiser", "directory_path", "normalise_address", "normalise_domain"]
+
 _PERSON_ID: Final = re.compile(r"[0-9a-f]{32}")
 _KEY: Final = re.compile(r"-?[0-9]{1,19}")
 _INT64: Final = 1 << 63
-
-
-def normalise_address(address: str) -> str | None:
-    """Return the normal form of an e-mail address, or None if it is not one.
-
-    Unicode is composed (NFKC), case is folded, white space, a `mailto:` or `smtp:` prefix, angle brackets and a
-    `+tag` are removed, the domain is IDNA-encoded and loses a trailing dot. Dots in the local part are kept: only one
-    provider ignores them. It misleads where two people share one address.
-    """
-    text = unicodedata.normalize("NFKC", address).strip().casefold().strip("<>")
-    for prefix in ("mailto:", "smtp:"):
-        text = text.removeprefix(prefix)
-    if not _ADDRESS.fullmatch(text):
-        return None
-    local, _, domain = text.rpartition("@")
-    local = local.split("+", 1)[0] or local
-    domain = normalise_domain(domain)
-    return f"{local}@{domain}" if local and domain else None
-
-
-def normalise_domain(domain: str) -> str:
-    """Return a domain in lower-case IDNA form without a trailing dot; names that IDNA refuses are only case-folded."""
-    text = unicodedata.normalize("NFKC", domain).strip().casefold().rstrip(".").removeprefix("@")
-    if text.isascii():
-        return text
-    try:
-        return text.encode("idna").decode("ascii")
-    except UnicodeError:
-        return text
 
 
 class Pseudonymiser:
