@@ -16,9 +16,10 @@ LONGEST_ADDRESS: Final = 2_000
 
 _PLAIN: Final = re.compile(r"(?!imcea)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*@[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 _ADDRESS: Final = re.compile(r'([^@\s"<>]+|"[^"]+")@([^@\s"<>()]+)')
-_NAMED: Final = re.compile(r"<([^<>]*)>[^<>]*$")
+_NAMED: Final = re.compile(r"<([^<>]*)>[^<]*$")
 _COMMENT: Final = re.compile(r"\([^()@]*\)$")
 _PREFIX: Final = re.compile(r"(mailto|smtp|sips?|im|xmpp|acct|eum):\s*(?://)?", re.IGNORECASE)
+_PARAMETERS: Final = re.compile(r";[A-Za-z.-]+=.*$", re.DOTALL)
 _ENCAPSULATED: Final = re.compile(r"imcea[a-z0-9]{2,16}-(.+?)(?:@[^@]*)?", re.IGNORECASE | re.DOTALL)
 _PATH: Final = re.compile(r"/(?:o|ou|dc|cn)=.", re.IGNORECASE)
 _PATH_PREFIX: Final = re.compile(r"(?:x500|ex):\s*", re.IGNORECASE)
@@ -88,7 +89,7 @@ def _step(address: str) -> str | None:
     text = _bare(_COMMENT.sub("", _bare(text)))
     if prefix := _PREFIX.match(text):
         rest = text[prefix.end() :].partition("?")[0]
-        return unquote(rest) if prefix[1].casefold() == "mailto" else rest.partition(";")[0]
+        return unquote(rest) if prefix[1].casefold() == "mailto" else _PARAMETERS.sub("", rest)
     if (inner := _unpacked(text)) is not None:
         return inner
     found = _ADDRESS.fullmatch(text)
@@ -139,10 +140,22 @@ def _bare(text: str) -> str:
             # the closing bracket of `Name <address>` went with the marks
             text = text[named + 1 :]
         for opening, closing in _BRACKETS:
-            if text.startswith(opening) and text.endswith(closing) and text.find(closing) > text.rfind(opening):
+            if _is_wrapped(text, opening, closing):
                 text = text[1:-1]
         if text == before:
             return text
+
+
+def _is_wrapped(text: str, opening: str, closing: str) -> bool:
+    """Return whether the bracket that a text begins with is closed by its last character."""
+    if not (text.startswith(opening) and text.endswith(closing)):
+        return False
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character == opening) - (character == closing)
+        if depth == 0:
+            return place == len(text) - 1
+    return False
 
 
 def _unpacked(text: str) -> str | None:
