@@ -17,6 +17,7 @@ that importing a file again changes nothing. It misleads where a file is split b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -125,35 +126,41 @@ class _File:
         pieces = [piece for _, piece in layout.pieces(dict.fromkeys(roles.values()))]
         self._tell_crooked(layout)
         self.medium = known.medium
-        reading = self._convention(known, given)
         self.names = {role: layout.names[layout.columns[alias]].strip() for role, alias in roles.items()}
         whole = pa.concat_tables(pieces) if pieces else pa.table({alias: pa.array([], pa.string()) for alias in roles.values()})
         frame = pd.DataFrame({role: whole[alias].cast(pa.string()).to_pandas() for role, alias in roles.items()})
         first = layout.header_line + 1
-        column = self.names.get("at") or self.names.get("start") or self.names.get("join") or "time"
+        times = [role for role in ("at", "join", "start", "logged_at") if role in roles]
+        column = self.names[times[0]] if times else "time"
+        reading = self._convention(known, given, frame[times].to_csv() + str(layout.before))
+        if "at" in roles:
+            # rows that are left out tell the order of day and month all the same
+            survey = Survey(self.path.name, column)
+            survey.add(whole[roles["at"]], first)
+            reading = survey.reading(reading)
         context = Context(layout.before, lambda values: _when(values, reading, Survey(self.path.name, column), first))
         rows = pa.Table.from_pandas(known.rows(frame, context), preserve_index=False) if len(frame) else pa.table({})
         self.notes += [f"{count:,} rows were left out: {reason}" for reason, count in sorted(context.left_out.items()) if count]
         self.notes += context.notes
         if not rows.num_rows:
             return [], reading
-        rows = rows.rename_columns([plain(column) for column in rows.column_names])
-        survey = Survey(self.path.name, column)
-        survey.add(rows["at"], first)
-        return [(first, rows)], survey.reading(reading)
+        return [(first, rows.rename_columns([plain(column) for column in rows.column_names]))], reading
 
     def _tell_crooked(self, layout: Layout) -> None:
         if layout.crooked:
             self.notes.append(f"{layout.crooked:,} rows were left out: they have more or fewer cells than the header")
 
-    def _convention(self, known: Format, given: Reading) -> Reading:
+    def _convention(self, known: Format, given: Reading, written: str) -> Reading:
         """Return how an export's times are to be read: as its tool writes them, unless something else was said."""
-        if self.options.time_zone:
-            return given
-        zone = ZoneInfo(known.time_zone or self.options.home_zone or "UTC")
-        if known.time_zone is None:
+        fallback = known.order if given.order is None and re.search(r"\d\s*[AP]M\b", written) else None
+        if fallback:
+            self.notes.append(
+                f"where no row tells the order of day and month, it is {fallback}, as the tool writes; --date-order changes it"
+            )
+        zone = ZoneInfo(self.options.time_zone or known.time_zone or self.options.home_zone or "UTC")
+        if known.time_zone is None and self.options.time_zone is None:
             self.notes.append(f"its times name no time zone and are taken as {zone.key}'s; --time-zone names another")
-        return Reading(zone, zone, given.order)
+        return Reading(zone, zone, given.order, fallback)
 
 
 def read(

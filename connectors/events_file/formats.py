@@ -30,6 +30,7 @@ class Format:
         rows: Turns the export, its columns named by roles, into the columns of an events file.
         time_zone: That of its times without a zone; None where it is not known, and the organisation's is taken.
         medium: The medium of rows that name none.
+        order: The order of day and month that the tool writes before AM and PM, where no row tells it.
     """
 
     roles: Mapping[str, tuple[str, ...]]
@@ -38,6 +39,7 @@ class Format:
     rows: Callable[[pd.DataFrame, Context], pd.DataFrame]
     time_zone: str | None = "UTC"
     medium: str = "email"
+    order: str | None = None
 
     def columns(self, layout: Layout, name: str) -> dict[str, str]:
         """Return role -> plain name of the columns that are there.
@@ -139,6 +141,7 @@ FORMATS: Final[Mapping[str, Format]] = {
         ),
         exports.zoom,
         time_zone=None,
+        order="month-first",
     ),
     "viva-p2p": Format(
         {

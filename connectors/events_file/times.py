@@ -67,11 +67,13 @@ class Reading:
         zone: The zone of ISO times that name none.
         local: The zone of a country's or spreadsheet's times; None while nobody has said it.
         order: `day-first` or `month-first`; None where it is not known.
+        fallback: The order where neither anybody nor the file says one, known from the tool that wrote it.
     """
 
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     local: ZoneInfo | None = None
     order: str | None = None
+    fallback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ class Survey:
             told = "day-first" if self.day_first else "month-first" if self.month_first else None
             if told and order and told != order:
                 raise UserError(f"{self._at(self.day_first or self.month_first or self.unordered)} is {told}; leave --date-order out")
-            order = told or order
+            order = told or order or given.fallback
             if order is None:
                 raise UserError(
                     f"{self._at(self.unordered)} may be day and month or month and day, and no row of the file tells; "
