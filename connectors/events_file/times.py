@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connectors.errors import UserError
 
@@ -54,7 +55,8 @@ _FULL_MONTHS: Final = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
 _HOURS_OF: Final = {"E": -5, "C": -6, "M": -7, "P": -8}
-_NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)?")
+_PLAIN: Final = r"^\s*(\d{4}-\d{2}-\d{2}([T ]|$)|\d{8,}(\.\d*)?\s*$)"
+"""What is surely ISO 8601 or a number of seconds."""
 _HAS_ZONE: Final = re.compile(r"(?:Z|z|[+-]\d{2}(?::?\d{2})?)\s*$")
 _LOOKS_LIKE_A_TIME: Final = re.compile(r"[0-9A-Za-z :.,/+()-]{1,40}")
 
@@ -183,15 +185,20 @@ class Survey:
         """Look at a piece of the column."""
         if not is_text(values.type):
             return
-        text = values.cast(pa.string()).to_pandas().str.strip()
+        texts = values.cast(pa.string())
+        # nine files of ten: nothing in them is a question
+        open_rows = np.flatnonzero(~pc.fill_null(pc.match_substring_regex(texts, _PLAIN), fill_value=True).to_numpy(zero_copy_only=False))
+        if not len(open_rows):
+            return
+        text = texts.take(pa.array(open_rows)).to_pandas().str.strip()
         numbers = _of_numbers(text)
-        excel = (numbers >= _EXCEL[0]) & (numbers < _EXCEL[1])
-        if excel.any():
-            self.local = self.local or (first_line + int(np.argmax(excel)), text.iloc[int(np.argmax(excel))])
         left = np.isnan(numbers) & np.isnat(_of_iso(text.where(np.isnan(numbers)), Reading()))
+        for place, number in zip(open_rows, numbers, strict=True):
+            if _EXCEL[0] <= number < _EXCEL[1] and self.local is None:
+                self.local = first_line + int(place), str(texts[int(place)])
         for place in np.flatnonzero(left):
             if isinstance(value := text.iloc[place], str) and (written := _written(value)) is not None:
-                self._note(written, (first_line + int(place), value))
+                self._note(written, (first_line + int(open_rows[place]), value))
 
     def _note(self, written: _Written, where: tuple[int, str]) -> None:
         if written.offset is None and written.is_local:
