@@ -258,17 +258,20 @@ def moments(values: pa.ChunkedArray, reading: Reading) -> Moments:
         if getattr(kind, "tz", None) is None:
             found = _localised(found.astype("datetime64[us]"), reading.zone)
     elif is_text(kind):
-        found = _of_text(values.cast(pa.string()).to_pandas().str.strip(), reading)
+        found = _of_text(values.cast(pa.string()), reading)
     else:
         found = _of_size(values.cast(pa.float64()).to_numpy(zero_copy_only=False), reading)
     found = found.astype("datetime64[us]")
     return np.where((found >= EARLIEST) & (found < LATEST), found, _NEVER)
 
 
-def _of_text(text: pd.Series[Any], reading: Reading) -> Moments:
-    numbers = _of_numbers(text)
+def _of_text(values: pa.ChunkedArray, reading: Reading) -> Moments:
+    text = values.to_pandas().str.strip()
+    has_numbers = not pc.all(pc.match_substring_regex(values, r"^\s*\d{4}-")).as_py()
+    numbers = _of_numbers(text) if has_numbers else np.full(len(text), np.nan)
     is_number = ~np.isnan(numbers)
-    found = np.where(is_number, _of_size(numbers, reading), _of_iso(text.where(~is_number), reading))
+    found = _of_iso(text.where(~is_number) if has_numbers else text, reading)
+    found = np.where(is_number, _of_size(numbers, reading), found) if has_numbers else found
     for place in np.flatnonzero(np.isnat(found) & ~is_number):
         value = text.iloc[place]
         if isinstance(value, str) and (written := _written(value)) is not None and (written.is_ordered or reading.order is not None):
