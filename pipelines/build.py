@@ -25,6 +25,7 @@ from pipelines.catalog import TableSpec, fingerprint, load_catalog
 from pipelines.checks import check
 from pipelines.declarations import Declarations
 from pipelines.engines import Engine, compute, in_waves
+from pipelines.inside import refuse_unknown_inside
 from pipelines.local_time import instants_around, local_date
 from pipelines.threads import TOUCHED_THREADS_FROM, note_answered_threads, touch_by_threads
 from pipelines.touched import (
@@ -162,6 +163,7 @@ class _Build:
             self.declarations.store(warehouse)
             warehouse.remember("build", "unfinished")
             self._build_reference_tables()
+            refuse_unknown_inside(warehouse)
         self._build_days()
         with warehouse.transaction():
             warehouse.remember("core definitions", days)

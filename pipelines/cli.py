@@ -19,13 +19,18 @@ from pipelines.audit import record
 from pipelines.cli_options import STATE as _global
 from pipelines.cli_options import (
     AddressArgument,
+    DateOrderOption,
     DayOption,
+    EncodingOption,
     Engine,
+    FormatOption,
     HomeOption,
     JsonOption,
+    MediumOption,
     QuietOption,
     SinceOption,
     SourceArgument,
+    TimeZoneOption,
     UntilOption,
     YesOption,
     as_day,
@@ -88,21 +93,31 @@ def import_slack_export(
 def import_events(
     path: Annotated[
         Path,
-        typer.Argument(help="Parquet or CSV: at, sender, recipient or recipients; optional interaction_id, medium, evidence, minutes."),
+        typer.Argument(
+            help="Parquet or CSV: at, sender, recipient or recipients; optional interaction_id, medium, evidence, minutes. "
+            "Or an export of another tool (see --format)."
+        ),
     ],
     people: Annotated[
         Path | None, typer.Option(help="CSV or Parquet: person, team, organisation; optional manager, office, valid_from, valid_to.")
     ] = None,
     source: Annotated[str, typer.Option(help="The name under which these events are kept; give each tool its own.")] = "events",
+    format: FormatOption = None,
+    time_zone: TimeZoneOption = None,
+    date_order: DateOrderOption = None,
+    encoding: EncodingOption = None,
+    medium: MediumOption = None,
     home: HomeOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Import interactions from any other tool. Importing them again changes nothing."""
+    from connectors.events_file import Options
     from pipelines import sync
 
     opened = prepared_home(home)
+    options = Options(format, time_zone, None, date_order, encoding, medium)
     with reporting(quiet=is_quiet(quiet)):
-        report = sync.import_events(*opened, path, people=people, source=source)
+        report = sync.import_events(*opened, path, people=people, source=source, options=options)
     _tell(report)
 
 
@@ -433,6 +448,8 @@ def _tell(report: Any, *, exits: bool = True) -> None:
     for label, counts in (("quarantined", report.quarantined), ("not observed", report.missing)):
         for reason, count in sorted(counts.items()):
             typer.echo(f"  {label}: {count:,} ({reason})", err=True)
+    for note in report.notes:
+        typer.echo(f"  {note}", err=True)
     if exits and report.has_gaps:
         raise typer.Exit(DONE_WITH_GAPS)
 

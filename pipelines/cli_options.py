@@ -51,6 +51,17 @@ AddressArgument = Annotated[
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Read an export as it is: message-trace, google-calendar, google-chat, zoom, viva-p2p or orgnet. By default the header tells."
+    ),
+]
+TimeZoneOption = Annotated[str | None, typer.Option(help="Time zone (IANA name) of times that name none.")]
+DateOrderOption = Annotated[str | None, typer.Option(help="day-first or month-first, for dates such as 3/4/2026.")]
+EncodingOption = Annotated[str | None, typer.Option(help="Encoding of a CSV file that is not UTF-8 and does not say so, such as cp1252.")]
+MediumOption = Annotated[str | None, typer.Option(help="The medium of rows that name none.")]
+
 
 def in_utc(moment: datetime | None) -> datetime | None:
     """Return a day given as an option as an instant in UTC."""

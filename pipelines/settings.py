@@ -28,7 +28,9 @@ from pipelines.declarations import Declarations
 from pipelines.secret_blocks import resolved
 
 PREFIX: Final = "PERDURE_"
-NOT_SETTINGS: Final = frozenset({"PERDURE_HOME", "PERDURE_KEY", "PERDURE_DEBUG", "PERDURE_CHECKOUT", "PERDURE_ORACLE_DATA"})
+NOT_SETTINGS: Final = frozenset(
+    {"PERDURE_HOME", "PERDURE_KEY", "PERDURE_DEBUG", "PERDURE_CHECKOUT", "PERDURE_CASES", "PERDURE_ORACLE_DATA"}
+)
 """Environment variables of perdure that are no settings."""
 
 

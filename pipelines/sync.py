@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -55,6 +55,7 @@ class SyncReport:
         missing: Reason -> units (mailboxes, channels) that could not be read.
         lost_streams: Stream that could not be read at all -> reason.
         by_stream: Stream -> messages, meetings and calls read in it.
+        notes: What else is to be told.
     """
 
     source: str
@@ -64,6 +65,7 @@ class SyncReport:
     missing: Counter[str] = field(default_factory=Counter)
     lost_streams: dict[str, str] = field(default_factory=dict)
     by_stream: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def has_gaps(self) -> bool:
@@ -147,19 +149,57 @@ def import_slack_export(home: Home, settings: Settings, path: Path) -> SyncRepor
         return report
 
 
-def import_events(home: Home, settings: Settings, path: Path, *, people: Path | None = None, source: str = "events") -> SyncReport:
+def import_events(
+    home: Home,
+    settings: Settings,
+    path: Path,
+    *,
+    people: Path | None = None,
+    source: str = "events",
+    options: events_file.Options | None = None,
+    now: datetime | None = None,
+) -> SyncReport:
     """Import an events file and the people file beside it. Importing them again changes nothing.
 
+    Args:
+        home: The home.
+        settings: The settings.
+        path: The events file.
+        people: The people file.
+        source: The name under which the events are kept.
+        options: What is said of the file where it does not say it itself.
+        now: The moment after which a time cannot be; by default the clock's.
+
     Raises:
-        UserError: If a file cannot be read, lacks a column or has an unknown one.
+        UserError: If a file cannot be read for certain, or nothing of it can be used.
     """
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
+    given = options or events_file.Options()
+    if given.home_zone is None and "time_zone" in settings.measure.model_fields_set:
+        given = replace(given, home_zone=settings.measure.time_zone)
     with open_warehouse(home, settings) as warehouse, warehouse.recorded("import events") as counts:
         verify_key(warehouse, pseudonyms)
-        batches = events_file.read(path, pseudonyms, source=source, people=people)
-        report = store_all(warehouse, batches, SyncReport(source), any_time=True)
+        report = SyncReport(source)
+        named: set[str] = set()
+        read = events_file.read(path, pseudonyms, source=source, people=people, options=given, now=now, notes=report.notes)
+        for batch in read:
+            named |= events_file.organisations(batch)
+            _store(warehouse, batch, report, any_time=True)
+        report.notes += _undeclared(named, settings)
         counts.update(interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined)
         return report
+
+
+def _undeclared(named: set[str], settings: Settings) -> list[str]:
+    """Return what to tell of organisations that a people file names and settings do not: their people stand under `unknown`."""
+    declared = {"own", settings.organisation.name.casefold(), "unknown"}
+    declared |= {name.casefold() for other in settings.organisations for name in (other.key, other.name)}
+    return [
+        f"the people file names the organisation {name}, which settings do not; its people count as of an unknown one, "
+        f"until it is declared under [[organisations]] (or as [organisation] name, if it is the own one)"
+        for name in sorted(named)
+        if name.casefold() not in declared
+    ]
 
 
 def configured_sources(settings: Settings) -> list[str]:

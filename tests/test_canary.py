@@ -113,6 +113,8 @@ def test_no_word_no_name_and_no_address_is_written_anywhere(
 ) -> None:
     home = tmp_path / "home"
     monkeypatch.setenv("PERDURE_HOME", str(home))
+    # two domains: a build wants to know which is the own one
+    monkeypatch.setenv("PERDURE_ORGANISATION__DOMAINS", '["canaryfirm.example"]')
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
     events = tmp_path / "events.csv"

@@ -89,7 +89,7 @@ def test_constraints_pin_every_dependency() -> None:
 
 
 def test_every_test_folder_mirrors_a_folder_of_the_tree() -> None:
-    beside = {"attacker", "oracles", "benchmarks", "faults", "browser", "notebooks", "planted"}
+    beside = {"attacker", "cases", "oracles", "benchmarks", "faults", "browser", "notebooks", "planted"}
     for folder in (path for path in (ROOT / "tests").rglob("*") if path.is_dir() and path.name != "__pycache__"):
         place = folder.relative_to(ROOT / "tests")
         assert place.parts[0] in beside or (ROOT / place).is_dir(), place

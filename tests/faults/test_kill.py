@@ -27,8 +27,8 @@ import json, sys
 from datetime import datetime
 from pathlib import Path
 import connectors.microsoft365, connectors.slack
-from connectors import events_file
-events_file.ROWS_A_BATCH = 400
+from connectors.events_file import landed
+landed.ROWS_A_BATCH = 400
 from pipelines import build, night, sync
 from pipelines.home import Home
 from pipelines.settings import Settings

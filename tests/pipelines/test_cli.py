@@ -91,6 +91,24 @@ def test_importing_again_changes_nothing(perdure: Perdure, events: Path) -> None
     assert "0 new or changed" in perdure("import", "events", str(events))[1]
 
 
+def test_an_import_of_nothing_is_no_success_and_leaves_nothing(perdure: Perdure, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("at,sender,recipient\n1 Smarch 2026,a,b\n", encoding="utf-8")
+    code, _, error = perdure("import", "events", str(tmp_path / "bad.csv"))
+    assert (code, "2026-03-01T09:00:00" in error) == (2, True)
+    assert json.loads(perdure("status", "--json")[1])["sources"] == []
+
+
+def test_an_export_is_known_by_its_header_and_options_reach_the_file(perdure: Perdure, tmp_path: Path) -> None:
+    (tmp_path / "trace.csv").write_text(
+        "Received,SenderAddress,RecipientAddress,Status\n3/4/2026 9:00,a@own.example,b@own.example,Delivered\n", encoding="utf-8"
+    )
+    words = ("import", "events", str(tmp_path / "trace.csv"))
+    code, _, error = perdure(*words)
+    assert (code, "--date-order" in error) == (2, True)
+    code, out, error = perdure(*words, "--date-order", "day-first", "--format", "message-trace")
+    assert (code, "1 interactions read" in out, "read as message-trace" in error) == (0, True, True)
+
+
 @pytest.mark.parametrize(
     "words, said",
     [
