@@ -1,6 +1,7 @@
 """The `perdure` command.
 
-Exit codes: 0 done, 1 a bug, 2 something the user can mend, 3 done, but part of what was to be read could not be.
+Exit codes: 0 done, 1 a bug, 2 something the user can mend, 3 done, but part of what was to be read could not be, or what is past
+its time was not deleted.
 """
 
 from __future__ import annotations
@@ -275,7 +276,11 @@ def nightly(
     home: HomeOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Do what a night does, as the Prefect flow, without a server: sync, build, check, publish, export."""
+    """Do what a night does, as the Prefect flow, without a server: sync, retention, build, check, publish, export.
+
+    Where retention would delete under a doubtful clock, or far more than a night does, it deletes nothing, says so, and the night goes
+    on and ends with exit code 3.
+    """
     opened = opened_home(home)
     with reporting(quiet=is_quiet(quiet)):
         summary = run_nightly(opened[0], export)
@@ -283,14 +288,44 @@ def nightly(
     _warn(summary["build"]["breaks"])
     for name, reason in summary["failed"].items():
         typer.echo(f"{name} was not read: {reason}", err=True)
+    _warn([summary["retention"]["refused"]] if summary["retention"]["refused"] else [])
     if summary["has_gaps"]:
         typer.echo("Part of what was to be read could not be; `perdure status` says what.", err=True)
+    if summary["has_gaps"] or summary["retention"]["refused"]:
         raise typer.Exit(DONE_WITH_GAPS)
 
 
 def _warn(breaks: list[str]) -> None:
     for line in breaks:
-        typer.echo(f"Warning: {line}.", err=True)
+        typer.echo(f"Warning: {line.rstrip('.')}.", err=True)
+
+
+@app.command(epilog="Example: perdure retention --yes")
+def retention(
+    yes: Annotated[bool, typer.Option("--yes", help="Delete even if that is far more than a night would delete.")] = False,
+    trust_clock: Annotated[
+        bool, typer.Option("--trust-clock", help="Believe this machine's clock although nothing that was read is as late as it says.")
+    ] = False,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Delete single interactions past privacy.retention_days, from the private and the published file, as every night does.
+
+    Whole months go; weekly and monthly panels stay. Nothing is deleted (exit code 2) where the machine's clock is more than a month
+    later than anything that sources said, or where more would go than a month's part and privacy.retention_margin. There is no way back.
+    """
+    from pipelines import night
+
+    opened = opened_home(home)
+    with reporting(quiet=is_quiet(quiet)):
+        done = night.retain_everywhere(*opened, yes=yes, trust_clock=trust_clock)
+    count = done.deleted["raw.interaction"]
+    days = opened[1].privacy.retention_days
+    if any(done.deleted.values()):
+        where = " and the published" if done.is_published else ""
+        typer.echo(f"Deleted {count:,} interactions of before {done.first} from the private{where} file (privacy.retention_days: {days}).")
+    else:
+        typer.echo(f"Nothing is from before {done.first} (privacy.retention_days: {days}).")
 
 
 @app.command(epilog="Example: perdure serve --port 4200")

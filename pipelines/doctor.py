@@ -19,6 +19,7 @@ from urllib.request import urlopen
 import duckdb
 
 from connectors.errors import UserError
+from pipelines import retention
 from pipelines.engines import require_engine
 from pipelines.home import Home
 from pipelines.keys import FINGERPRINT, NEXT, load_pseudonymiser
@@ -184,6 +185,7 @@ def _warehouse(home: Home, settings: Settings | None) -> Iterator[Finding]:
                 ask(f"select bit_xor(hash(t)) from {name} as t")
             yield from _stored(ask)
             yield from _clock(ask)
+            yield from _retention(ask, settings or Settings())
     except duckdb.IOException as error:
         if "could not set lock" in str(error).lower():
             yield Finding("warehouse", "warning", "a run has it open", "ask again when it ended")
@@ -235,6 +237,22 @@ def _clock(ask: Callable[[str], Any]) -> Iterator[Finding]:
         yield Finding(
             "last night", "warning", f"nothing was read since {night:%Y-%m-%d %H:%M} UTC", "run `perdure nightly`; it catches up by itself"
         )
+
+
+def _retention(ask: Callable[[str], Any], settings: Settings) -> Iterator[Finding]:
+    last = ask(f"select max(ended_at) from raw.run where command = '{retention.COMMAND}' and outcome = 'done'")
+    first = retention.kept_from(settings.privacy, datetime.now(UTC))
+    ran = f"last ran {last:%Y-%m-%d %H:%M} UTC" if last is not None else "never ran"
+    # a local day lies within a day of the UTC day, and whole months are deleted
+    if ask(f"select count(*) from raw.interaction where occurred_at < date '{first}' - 1"):
+        yield Finding(
+            "retention",
+            "warning",
+            f"{ran}; interactions of before {first} are still there (privacy.retention_days: {settings.privacy.retention_days})",
+            "run `perdure retention`: it deletes them, or says why it does not",
+        )
+    else:
+        yield Finding("retention", "ok", f"{ran}; nothing is older than {first}")
 
 
 def _disk(home: Home) -> Iterator[Finding]:

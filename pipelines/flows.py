@@ -22,6 +22,7 @@ from pipelines import night, sync
 from pipelines.engines import require_engine
 from pipelines.faults import explained
 from pipelines.home import Home
+from pipelines.retention import RetentionRefusedError
 from pipelines.settings import Settings, load_settings
 
 LIMITED: Final = ("slack", "microsoft365", "build", "publish", "export", "retention")
@@ -152,11 +153,15 @@ def export_task(home: str) -> dict[str, Any]:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def retention_task(home: str) -> dict[str, int]:
-    """Delete what is older than the retention period."""
+def retention_task(home: str) -> dict[str, Any]:
+    """Delete what is older than the retention period; where that is not safe unasked, delete nothing and say why."""
     place, settings = _open(home)
-    with _patience(settings):
-        return night.retention_stage(place, settings)
+    try:
+        with _patience(settings):
+            return {"deleted": night.retention_stage(place, settings), "refused": None}
+    except RetentionRefusedError as refused:
+        get_run_logger().warning("%s", refused)
+        return {"deleted": {}, "refused": str(refused)}
 
 
 def _told_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
@@ -167,7 +172,7 @@ def _told_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
 
 @flow(name="nightly", persist_result=False, on_failure=[_told_of_failure], on_crashed=[_told_of_failure])
 def nightly(home: str | None = None, export: bool | None = None) -> dict[str, Any]:
-    """Sync, build, check, publish and export: everything that a night does.
+    """Sync, delete what is past its time, build, check, publish and export: everything that a night does.
 
     A source that fails does not keep the others from being read and published; where every source fails, the night does.
 
@@ -177,7 +182,7 @@ def nightly(home: str | None = None, export: bool | None = None) -> dict[str, An
 
     Returns:
         Stage -> counts. Key `has_gaps` says whether something that was to be read could not be; `failed` names the sources
-        that failed, with the reason.
+        that failed, with the reason; `refused` under `retention` says why what is past its time was not deleted.
     """
     place, settings = _open(home)
     path = str(place.path)
@@ -197,20 +202,38 @@ def nightly(home: str | None = None, export: bool | None = None) -> dict[str, An
             errors.append(error)
             failed[source] = str(error) if isinstance(error, UserError) else explained(error) or type(error).__name__
             logger.error("%s was not read: %s", source, failed[source])
+    retained = _retained(path, logger)  # what people were promised does not wait for a source to answer
     if errors and not synced:
         raise errors[0]
     summary: dict[str, Any] = {"sync": synced, "failed": failed, "has_gaps": bool(failed) or any(part["has_gaps"] for part in synced)}
+    summary["retention"] = retained
     summary["build"] = build_task(path)
     summary["publish"] = publish_task(path)
     if settings.nightly.export if export is None else export:
         summary["export"] = export_task(path)
     _show_night(place, settings, summary)
     emit_event(
-        "perdure.night.gaps" if summary["has_gaps"] or summary["build"]["breaks"] else "perdure.night.done",
+        "perdure.night.gaps" if summary["has_gaps"] or summary["build"]["breaks"] or retained["refused"] else "perdure.night.done",
         resource=_RESOURCE,
-        payload={"as_of": summary["build"]["as_of"], "failed": sorted(failed), "breaks": len(summary["build"]["breaks"])},
+        payload={
+            "as_of": summary["build"]["as_of"],
+            "failed": sorted(failed),
+            "breaks": len(summary["build"]["breaks"]),
+            "is_retained": retained["refused"] is None,
+        },
     )
     return summary
+
+
+def _retained(path: str, logger: Any) -> dict[str, Any]:
+    """Run the task of retention; where it fails, the rest of the night goes on, and says so."""
+    try:
+        done: dict[str, Any] = retention_task(path)
+    except Exception as error:
+        reason = str(error) if isinstance(error, UserError) else explained(error) or type(error).__name__
+        logger.error("retention failed: %s", reason)
+        return {"deleted": {}, "refused": f"retention failed ({reason}); `perdure retention` tries it again"}
+    return done
 
 
 def _lateness(home: Home) -> timedelta | None:
@@ -228,17 +251,16 @@ def weekly_export(home: str | None = None) -> dict[str, Any]:
 
 
 @flow(name="monthly-retention", persist_result=False, on_failure=[_told_of_failure], on_crashed=[_told_of_failure])
-def monthly_retention(home: str | None = None) -> dict[str, int]:
-    """Delete what is older than the retention period, then build and publish again without it."""
+def monthly_retention(home: str | None = None) -> dict[str, Any]:
+    """Delete what is older than the retention period, then build and publish again without it: for whom no night runs."""
     path = str(_open(home)[0].path)
-    deleted = retention_task(path)
+    done: dict[str, Any] = retention_task(path)
     build_task(path)
     publish_task(path)
-    create_markdown_artifact(
-        "\n".join(["| Table | Rows deleted |", "|---|---|", *(f"| {name} | {count:,} |" for name, count in deleted.items())]),
-        key="retention",
-    )
-    return deleted
+    rows = [f"| {name} | {count:,} |" for name, count in done["deleted"].items()]
+    refused = [f"**Warning**: {done['refused']}.", ""] if done["refused"] else []
+    create_markdown_artifact("\n".join([*refused, "| Table | Rows deleted |", "|---|---|", *rows]), key="retention")
+    return done
 
 
 # -- artifacts: counts only -------------------------------------------------------------------------------------------
@@ -276,7 +298,8 @@ def _as_markdown(summary: dict[str, Any]) -> str:
         lines.append(f"| {part['source']} | {part['read']:,} | {part['changed']:,} | {missing:,} | {quarantined:,} |")
     lines += [f"| {source} | not read: {reason} | | | |" for source, reason in summary["failed"].items()]
     built = summary["build"]
-    lines += ["", *(f"**Warning**: {line}.\n" for line in built["breaks"])]
+    warnings = [*built["breaks"], *([summary["retention"]["refused"]] if summary["retention"]["refused"] else [])]
+    lines += ["", *(f"**Warning**: {line}.\n" for line in warnings)]
     lines += [
         f"Figures as of **{built['as_of']}**: {built['days']} days and {built['panels']} panels rebuilt. "
         f"Every one of {len(built['tables'])} tables passed its own checks.",

@@ -17,9 +17,10 @@ from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
 from pipelines.progress import reporter
 from pipelines.publish import Published, publish
+from pipelines.retention import retain
 from pipelines.settings import Settings, load_declarations
 from pipelines.sync import configured_sources, open_warehouse
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse import PUBLISHED, RETAINED, Warehouse
 
 
 def build_stage(home: Home, settings: Settings, *, as_of: date | None = None) -> BuildReport:
@@ -98,12 +99,39 @@ def report_stage(home: Home, settings: Settings, *, language: str = "en", output
     return page.with_suffix(".pdf") if as_pdf else page
 
 
-def retention_stage(home: Home, settings: Settings) -> dict[str, int]:
-    """Delete interactions older than the retention period, in whole months; panels stay."""
-    with open_warehouse(home, settings) as warehouse, warehouse.recorded("retention") as counts:
-        deleted = warehouse.delete_before(settings.privacy.retention_days)
-        counts.update(deleted)
-        return deleted
+def retention_stage(home: Home, settings: Settings, *, yes: bool = False, trust_clock: bool = False) -> dict[str, int]:
+    """Delete interactions older than the retention period, in whole months; panels stay.
+
+    Raises:
+        RetentionRefusedError: If sources contradict the clock, or more than an ordinary night's would be deleted (`pipelines.retention`).
+    """
+    return retain(home, settings, yes=yes, trust_clock=trust_clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """What `perdure retention` did: table -> rows deleted, the first day that is kept, and whether it published anew."""
+
+    deleted: dict[str, int]
+    first: date
+    is_published: bool
+
+
+def retain_everywhere(home: Home, settings: Settings, *, yes: bool = False, trust_clock: bool = False) -> Retained:
+    """Do the stage of retention, and where it deleted anything, or an earlier run was ended midway, build and publish without it.
+
+    Raises:
+        RetentionRefusedError: As `retention_stage`.
+    """
+    deleted = retention_stage(home, settings, yes=yes, trust_clock=trust_clock)
+    with open_warehouse(home, settings) as warehouse:
+        first = date.fromisoformat(warehouse.memo(RETAINED) or "")
+        is_due = any(deleted.values()) or warehouse.memo(PUBLISHED) is None
+    is_published = home.published.exists() and is_due
+    if is_published:
+        build_stage(home, settings)
+        publish_stage(home, settings)
+    return Retained(deleted, first, is_published)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from connectors import events_file
 from connectors.checks import ScopeCheck
 from connectors.errors import UserError
 from connectors.records import Batch
-from pipelines.clock import refuse_wrong_clock
+from pipelines.clock import CONFIRMED, refuse_wrong_clock
 from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
@@ -183,10 +183,11 @@ def sync_source(
     if chosen is None:
         raise UserError(f"{source}: not configured; add a [{source}] section to perdure.toml")
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
-    if until is None:
-        refuse_wrong_clock(source, chosen.base_url)
+    theirs = refuse_wrong_clock(source, chosen.base_url) if until is None else None
     with open_warehouse(home, settings) as warehouse, warehouse.recorded(f"sync {source}") as counts:
         verify_key(warehouse, pseudonyms)
+        if theirs is not None:
+            warehouse.remember(CONFIRMED, theirs.isoformat())
         chosen = _without_the_forgotten(chosen, warehouse)
         batches = _connector(source).fetch(chosen, pseudonyms, since, until or datetime.now(UTC), warehouse.state(source))
         report = asyncio.run(_store_stream(warehouse, batches, SyncReport(source), keep or _all))

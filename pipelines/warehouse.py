@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
@@ -37,6 +37,10 @@ PUBLISHED: Final = "published"
 """The memo of what the analysts' file was last written with; without it that file is written anew, not brought up to date."""
 PAIRS: Final = "pairs"
 """The memo of up to which day, and by which clock, pairs were summed up; without it every pair is summed anew."""
+RETAINED: Final = "retained from"
+"""The memo of the first day whose interactions are kept; what is older was deleted, and panels of it are no longer computed."""
+COMPACTED: Final = "compacted"
+"""The memo of the month in which the file was last written anew; `due` where rows were deleted since."""
 _TIME_MARGIN: Final = timedelta(days=2)
 _ORDINAL: Final = "ordinal"
 _LOCK_POLL_SECONDS: Final = 0.5
@@ -313,33 +317,45 @@ class Warehouse:
             note_changes(self)
         return deleted
 
-    def delete_before(self, retention_days: int) -> dict[str, int]:
-        """Delete interactions, and what was made of them, of whole months that ended more than `retention_days` ago.
+    def count_before(self, first: date) -> tuple[int, int]:
+        """Return how many interactions are of days before `first`, and how many there are."""
+        old, values = self._before(first)
+        return (
+            self.value(f"select count(*) from raw.interaction where {old}", values),
+            self.value("select count(*) from raw.interaction"),
+        )
 
-        Panels (`metrics`) stay; the file is compacted, so that the deleted bytes are gone from it.
+    def _before(self, first: date) -> tuple[str, dict[str, object]]:
+        # a local day begins within a day of the UTC day: the bound lets whole blocks be passed over
+        return f"occurred_at < $boundary + interval 2 day and {local_date('occurred_at')} < $boundary", {
+            "time_zone": self.time_zone,
+            "boundary": first,
+        }
+
+    def delete_before(self, first: date) -> dict[str, int]:
+        """Delete interactions of days before `first`, and what was made of them; panels (`metrics`) stay.
+
+        DuckDB only marks the blocks free: `compact`, which is noted as due, takes the bytes out of the file.
 
         Returns:
             Table -> rows deleted.
         """
-        boundary = self.value("select date_trunc('month', (now() at time zone 'UTC')::date - cast($1 as integer))::date", [retention_days])
         deleted: dict[str, int] = {}
         with self.transaction():
             for name in (name for name, spec in load_catalog().items() if spec.rebuild == "day"):
                 if self.has_table(*name.split(".")):
-                    deleted[name] = self.value(f"select count(*) from {name} where date < $1", [boundary])
-                    self.run(f"delete from {name} where date < $1", [boundary])
-            old = f"{local_date('occurred_at')} < $boundary"
-            values = {"time_zone": self.time_zone, "boundary": boundary}
-            deleted["raw.interaction"] = self.connection.execute(f"select count(*) from raw.interaction where {old}", values).fetchall()[0][
-                0
-            ]
+                    deleted[name] = self.value(f"select count(*) from {name} where date < $1", [first])
+                    if deleted[name]:
+                        self.run(f"delete from {name} where date < $1", [first])
+            old, values = self._before(first)
+            deleted["raw.interaction"] = self.count_before(first)[0]
             self.connection.execute(f"delete from raw.interaction where {old}", values)
-            self.run("delete from raw.touched_day where date < $1", [boundary])
-            self.remember("retained from", str(boundary))
-            self.forget_memo(PAIRS)  # what was summed up holds days that are gone
+            self.run("delete from raw.touched_day where date < $1", [first])
+            self.remember(RETAINED, str(first))
             if any(deleted.values()):
+                self.forget_memo(PAIRS)  # what was summed up holds days that are gone
                 self.remember("build", "unfinished")
-        self.compact()
+                self.remember(COMPACTED, "due")
         return deleted
 
     def compact(self) -> None:
@@ -352,16 +368,26 @@ class Warehouse:
         beside.unlink(missing_ok=True)
         mask = os.umask(0o077)
         try:
-            name = self.value("select current_database()")
-            target = str(beside).replace("'", "''")
-            self.run(f"attach '{target}' as compacted (recovery_mode no_wal_writes)")
-            self.run(f'copy from database "{name}" to compacted')
-            self.run("detach compacted")
+            self._copy(beside)
+        except BaseException:
+            # what was begun takes room, and holds what is to be gone
+            for leftover in (beside, beside.with_name(beside.name + ".wal")):
+                leftover.unlink(missing_ok=True)
+            raise
         finally:
             os.umask(mask)
         self.connection.close()
         beside.replace(self.path)
         self.connection = _connect(self.path, self._memory_limit)
+
+    def _copy(self, beside: Path) -> None:
+        name = self.value("select current_database()")
+        target = str(beside).replace("'", "''")
+        self.run(f"attach '{target}' as compacted (recovery_mode no_wal_writes)")
+        try:
+            self.run(f'copy from database "{name}" to compacted')
+        finally:
+            self.run("detach compacted")
 
 
 class WarehouseState:
