@@ -22,6 +22,7 @@ from pipelines.cli_options import (
     AddressArgument,
     DayOption,
     Engine,
+    ForceOption,
     HomeOption,
     JsonOption,
     QuietOption,
@@ -203,13 +204,16 @@ def build(
 
 
 @app.command(epilog="Example: perdure publish")
-def publish(home: HomeOption = None, quiet: QuietOption = False) -> None:
-    """Replace the analysts' file (analytics.duckdb) at once; whoever reads the old one is not disturbed."""
+def publish(force: ForceOption = False, home: HomeOption = None, quiet: QuietOption = False) -> None:
+    """Replace the analysts' file (analytics.duckdb) at once; whoever reads the old one is not disturbed.
+
+    Stops (exit code 2) where less than half of the published interactions are in the new file: the private file was moved, say.
+    """
     from pipelines import night
 
     opened = opened_home(home)
     with reporting(quiet=is_quiet(quiet)):
-        done = night.publish_stage(*opened)
+        done = night.publish_stage(*opened, force=force)
     typer.echo(f"Published {done.table_count} tables, {done.byte_count / 1e6:.1f} MB: {done.path}")
 
 
@@ -273,6 +277,7 @@ def nightly(
     export: Annotated[
         bool | None, typer.Option("--export/--no-export", help="Whether to end with an export; by default as settings say.")
     ] = None,
+    force: ForceOption = False,
     home: HomeOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -283,7 +288,7 @@ def nightly(
     """
     opened = opened_home(home)
     with reporting(quiet=is_quiet(quiet)):
-        summary = run_nightly(opened[0], export)
+        summary = run_nightly(opened[0], export, force)
     typer.echo(f"Done; figures are as of {summary['build']['as_of']}. Analysts' file: {opened[0].published}")
     _warn(summary["build"]["breaks"])
     for name, reason in summary["failed"].items():

@@ -118,11 +118,11 @@ def build_task(home: str, as_of: date | None = None) -> dict[str, Any]:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def publish_task(home: str) -> dict[str, Any]:
-    """Replace the analysts' file."""
+def publish_task(home: str, force: bool = False) -> dict[str, Any]:
+    """Replace the analysts' file; one that has lost most of its history replaces it only if forced."""
     place, settings = _open(home)
     with _patience(settings):
-        done = night.publish_stage(place, settings)
+        done = night.publish_stage(place, settings, force=force)
     return {"tables": done.table_count, "bytes": done.byte_count}
 
 
@@ -171,7 +171,7 @@ def _told_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
 
 
 @flow(name="nightly", persist_result=False, on_failure=[_told_of_failure], on_crashed=[_told_of_failure])
-def nightly(home: str | None = None, export: bool | None = None) -> dict[str, Any]:
+def nightly(home: str | None = None, export: bool | None = None, force: bool = False) -> dict[str, Any]:
     """Sync, delete what is past its time, build, check, publish and export: everything that a night does.
 
     A source that fails does not keep the others from being read and published; where every source fails, the night does.
@@ -179,6 +179,7 @@ def nightly(home: str | None = None, export: bool | None = None) -> dict[str, An
     Args:
         home: The home; by default `$PERDURE_HOME`, else `./perdure-home`.
         export: Whether to end with an export; by default as settings say.
+        force: Whether to publish even a file that has lost most of the published history.
 
     Returns:
         Stage -> counts. Key `has_gaps` says whether something that was to be read could not be; `failed` names the sources
@@ -208,7 +209,7 @@ def nightly(home: str | None = None, export: bool | None = None) -> dict[str, An
     summary: dict[str, Any] = {"sync": synced, "failed": failed, "has_gaps": bool(failed) or any(part["has_gaps"] for part in synced)}
     summary["retention"] = retained
     summary["build"] = build_task(path)
-    summary["publish"] = publish_task(path)
+    summary["publish"] = publish_task(path, force)
     if settings.nightly.export if export is None else export:
         summary["export"] = export_task(path)
     _show_night(place, settings, summary)
@@ -251,12 +252,12 @@ def weekly_export(home: str | None = None) -> dict[str, Any]:
 
 
 @flow(name="monthly-retention", persist_result=False, on_failure=[_told_of_failure], on_crashed=[_told_of_failure])
-def monthly_retention(home: str | None = None) -> dict[str, Any]:
+def monthly_retention(home: str | None = None, force: bool = False) -> dict[str, Any]:
     """Delete what is older than the retention period, then build and publish again without it: for whom no night runs."""
     path = str(_open(home)[0].path)
     done: dict[str, Any] = retention_task(path)
     build_task(path)
-    publish_task(path)
+    publish_task(path, force)
     rows = [f"| {name} | {count:,} |" for name, count in done["deleted"].items()]
     refused = [f"**Warning**: {done['refused']}.", ""] if done["refused"] else []
     create_markdown_artifact("\n".join([*refused, "| Table | Rows deleted |", "|---|---|", *rows]), key="retention")

@@ -13,6 +13,7 @@ from pipelines import exports, facts
 from pipelines.build import BuildReport, build
 from pipelines.engines import opened_engine
 from pipelines.exports import ExportReport
+from pipelines.history import require_history
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
 from pipelines.progress import reporter
@@ -69,9 +70,15 @@ def coverage_breaks(warehouse: Warehouse) -> list[str]:
     ]
 
 
-def publish_stage(home: Home, settings: Settings) -> Published:
-    """Replace the analysts' file at once."""
+def publish_stage(home: Home, settings: Settings, *, force: bool = False) -> Published:
+    """Replace the analysts' file at once.
+
+    Raises:
+        HistoryLostError: If the new file would have lost most of the old one's history, and this is not forced.
+    """
     with open_warehouse(home, settings) as warehouse, warehouse.recorded("publish") as counts:
+        if not force:
+            require_history(warehouse, home.published)
         done = publish(warehouse, home.published, settings.measure, messages=settings.publish.messages)
         # after the retention period, facts that were exported earlier must not reach back further than this
         counts.update(tables=done.table_count, bytes=done.byte_count, facts_renewed=len(facts.renew_if_older(home)))

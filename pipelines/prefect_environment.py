@@ -33,11 +33,11 @@ def prepare(home: Home) -> None:
         os.environ.setdefault(name, value)
 
 
-def run_nightly(home: Home, export: bool | None) -> dict[str, Any]:
+def run_nightly(home: Home, export: bool | None, force: bool = False) -> dict[str, Any]:
     """Run the nightly flow here and now, and return its summary."""
     prepare(home)
     reporter().say("Starting Prefect (about 20 seconds without a server; a first run takes a little longer) ...")
     from pipelines.flows import nightly
 
-    summary: dict[str, Any] = nightly(home=str(home.path), export=export)
+    summary: dict[str, Any] = nightly(home=str(home.path), export=export, force=force)
     return summary
