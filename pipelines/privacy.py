@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -17,8 +18,10 @@ from typing import Any, Final
 from connectors.errors import UserError
 from connectors.pseudonyms import Pseudonymiser, normalise_address
 from pipelines import facts, night
+from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
+from pipelines.progress import reporter
 from pipelines.settings import Settings
 from pipelines.sync import open_warehouse
 from pipelines.tombstones import naming_conditions, person_key, person_keys
@@ -30,6 +33,10 @@ _MANAGED: Final = ("key", "perdure.toml", "charter.toml", "warehouse.duckdb", "w
 
 class NotErasedError(Exception):
     """A trace of a forgotten person was found after erasure: a bug; the message names the file or table."""
+
+
+class HalfErasedError(UserError):
+    """The erasure stopped midway; the message says where the person still stands, and how it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class Forgotten(Surroundings):
         accounts: How many accounts were erased.
         rows: Table -> rows removed, or changed so that they no longer name the person.
         rebuilt_days: How many days were computed again.
-        searched: Files in which no trace was found afterwards, in tables or bytes.
+        searched: Files of the home in which no trace was found afterwards, in tables or bytes; a folder's files are counted.
     """
 
     accounts: int
@@ -217,8 +224,36 @@ def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
 
     Raises:
         UserError: If it is neither, or nothing is stored.
+        HalfErasedError: If something that can be mended (no room on the disk, say) ended it midway.
         NotErasedError: If a trace is found afterwards.
     """
+    was_published = home.published.exists()
+    before = _publication(home)
+    try:
+        who, people, done = _erase(home, settings, asked)
+    except Exception as error:
+        raise _halted(error, "nothing was erased, and the person stands in the private and the published file as before") from error
+    try:
+        if was_published or done.rows:
+            done.rebuilt_days = night.build_stage(home, settings).touched_day_count
+        with open_warehouse(home, settings) as warehouse:
+            warehouse.compact()
+        done.removed = remove_leftovers(home)
+        if was_published:
+            night.publish_stage(home, settings)
+        done.facts = facts.renew(home)
+        done.searched = _searched(home, settings, who, people)
+    except NotErasedError:
+        raise
+    except Exception as error:
+        is_published = was_published and _publication(home) == before
+        raise _halted(error, _remainder(home, is_published=is_published)) from error
+    done.exports, done.unmanaged = other_files(home)
+    return done
+
+
+def _erase(home: Home, settings: Settings, asked: str) -> tuple[Identity, set[int], Forgotten]:
+    """Take the person out of the private file, in one transaction, and return who they are to it and what was done."""
     pseudonyms, warehouse = _opened(home, settings)
     with warehouse, warehouse.recorded("forget") as counts:
         verify_key(warehouse, pseudonyms)
@@ -229,18 +264,32 @@ def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
             warehouse.tombstones.add([*(str(key) for key in who.account_keys), *who.person_ids])
             done = Forgotten(accounts=who.held_count, rows=warehouse.tombstones.erase(set(who.account_keys), set(who.person_ids)))
         counts.update(accounts=done.accounts, rows=done.rows)
-    was_published = home.published.exists()
-    if was_published or done.rows:
-        done.rebuilt_days = night.build_stage(home, settings).touched_day_count
-    with open_warehouse(home, settings) as warehouse:
-        warehouse.compact()
-    done.removed = remove_leftovers(home)
-    if was_published:
-        night.publish_stage(home, settings)
-    done.facts = facts.renew(home)
-    done.searched = _searched(home, settings, who, people)
-    done.exports, done.unmanaged = other_files(home)
-    return done
+    return who, people, done
+
+
+def _publication(home: Home) -> tuple[int, int] | None:
+    """Return what tells one published file from the next: it is replaced as a whole."""
+    return (found.st_ino, found.st_mtime_ns) if home.published.exists() and (found := home.published.stat()) else None
+
+
+def _remainder(home: Home, *, is_published: bool) -> str:
+    """Say where a person who is out of the private file's rows may still stand."""
+    places = [f"in the published file ({home.published.name})"] if is_published else []
+    places += [f"in {len(folders)} folders of facts"] if (folders := facts.known_folders(home)) else []
+    if not places:
+        return "the person's rows are erased, but their bytes may still be in files of the home"
+    return f"the person is erased from the private file, but still stands {' and '.join(places)}"
+
+
+def _halted(error: Exception, state: str) -> Exception:
+    """Return what to raise for a fault that halted an erasure: what people can mend stays theirs, a bug stays a bug; both say the state."""
+    cause = str(error) if isinstance(error, UserError) else explained(error)
+    if isinstance(error, UserError) and state.startswith("nothing was erased"):
+        return error
+    if cause is None:
+        reporter().say(f"forget: {state}; run `perdure forget` again when the fault is mended")
+        return error
+    return HalfErasedError(f"forget: {state}; mend this and run `perdure forget` again: {cause.partition('; nothing is lost')[0]}")
 
 
 def remove_leftovers(home: Home) -> list[str]:
@@ -269,14 +318,18 @@ def _searched(home: Home, settings: Settings, who: Identity, people: set[int]) -
             if warehouse.value(f"select count(*) from {table} where {test}"):
                 raise NotErasedError(f"a row of {table} names the person still")
     needles = traces(keys, ids)
-    searched = []
+    searched: Counter[str] = Counter()
     for path in sorted(home.path.rglob("*")):
-        if path.is_file() and not path.is_symlink() and path.stat().st_size:
+        try:
+            if not path.is_file() or path.is_symlink() or not path.stat().st_size:
+                continue
             with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
                 if any(held.find(needle) >= 0 for needle in needles):
                     raise NotErasedError(f"{path.name} holds a trace of the person still")
-            searched.append(str(path.relative_to(home.path)))
-    return searched
+        except FileNotFoundError:
+            continue  # another process (Prefect's server, say) removed it since it was listed
+        searched[path.relative_to(home.path).parts[0]] += 1
+    return [name if (home.path / name).is_file() else f"{name} ({count} files)" for name, count in sorted(searched.items())]
 
 
 def traces(keys: Iterable[int], ids: Iterable[str]) -> list[bytes]:
