@@ -25,7 +25,7 @@ from pipelines.home import Home
 from pipelines.keys import FINGERPRINT, NEXT, load_pseudonymiser
 from pipelines.rotate import ROTATION
 from pipelines.settings import Settings, load_settings
-from pipelines.warehouse import MIGRATIONS
+from pipelines.warehouse import edited_migration, migration_files
 
 Verdict = Literal["ok", "warning", "mend"]
 _LATE: Final = timedelta(hours=36)
@@ -184,6 +184,7 @@ def _warehouse(home: Home, settings: Settings | None) -> Iterator[Finding]:
                 # reads every block, so that a damaged one is met here and not at night
                 ask(f"select bit_xor(hash(t)) from {name} as t")
             yield from _stored(ask)
+            yield from _migrations(connection)
             yield from _clock(ask)
             yield from _retention(ask, settings or Settings())
     except duckdb.IOException as error:
@@ -200,7 +201,7 @@ def _warehouse(home: Home, settings: Settings | None) -> Iterator[Finding]:
 
 
 def _stored(ask: Callable[[str], Any]) -> Iterator[Finding]:
-    newest = max(int(path.name.partition("_")[0]) for path in MIGRATIONS.glob("[0-9]*.sql"))
+    newest = max(int(path.name.partition("_")[0]) for path in migration_files())
     found = ask("select max(version) from main.schema_version") or 0
     if found > newest:
         yield Finding(
@@ -219,6 +220,16 @@ def _stored(ask: Callable[[str], Any]) -> Iterator[Finding]:
             "the last rotation of the key did not end: old pseudonyms may be in the files",
             "run `perdure rotate-key`; it goes on where it was",
         )
+
+
+def _migrations(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    try:
+        applied = connection.execute("select version, name, checksum from main.schema_version").fetchall()
+    except duckdb.BinderException:
+        return  # from before checksums were kept; the next command that writes notes them
+    newest = max(int(path.name.partition("_")[0]) for path in migration_files())
+    if edited := edited_migration(row for row in applied if row[0] <= newest):
+        yield Finding("migrations", "mend", edited, "install perdure anew (`pip install --force-reinstall --no-deps .`)")
 
 
 def _clock(ask: Callable[[str], Any]) -> Iterator[Finding]:

@@ -8,11 +8,12 @@ touches no day; that is what makes a night cost what it brought.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -44,6 +45,34 @@ COMPACTED: Final = "compacted"
 _TIME_MARGIN: Final = timedelta(days=2)
 _ORDINAL: Final = "ordinal"
 _LOCK_POLL_SECONDS: Final = 0.5
+
+
+def migration_files() -> list[Path]:
+    """Return the steps of the private file's schema, in their order."""
+    return sorted(MIGRATIONS.glob("[0-9]*.sql"))
+
+
+def checksum(step: Path) -> str:
+    """Return the SHA-256 of a migration's text; how its lines end does not count."""
+    return hashlib.sha256(step.read_text(encoding="utf-8").encode()).hexdigest()
+
+
+def edited_migration(applied: Iterable[tuple[int, str, str | None]]) -> str | None:
+    """Return a sentence on a migration that is not what was applied: edited, renamed or removed after the fact; None where all are.
+
+    Args:
+        applied: Version, name and checksum of each step that was applied; a checksum of None is not known.
+    """
+    steps = {int(step.name.partition("_")[0]): step for step in migration_files()}
+    for version, name, known in sorted(applied, key=lambda row: row[0]):
+        step = steps.get(version)
+        if step is None or step.stem != name or known not in (None, checksum(step)):
+            found = "is gone" if step is None else f"is now called {step.name}" if step.stem != name else "was edited"
+            return (
+                f"the migration {name}.sql {found} after it was applied to this file, so that nobody knows what the schema is; put the "
+                "file back as it was (install perdure anew), and write changes of the schema as a new migration"
+            )
+    return None
 
 
 class WriterLockedError(UserError):
@@ -166,20 +195,30 @@ class Warehouse:
             "create table if not exists main.schema_version "
             "(version integer not null, name varchar not null, applied_at timestamp not null)"
         )
+        if not self.value(
+            "select count(*) from duckdb_columns() where schema_name = 'main' and table_name = 'schema_version' and column_name = 'checksum' "
+            "and database_name = current_database()"
+        ):
+            self.run("alter table main.schema_version add column checksum varchar")
         current = self.value("select coalesce(max(version), 0) from main.schema_version")
-        steps = sorted(MIGRATIONS.glob("[0-9]*.sql"))
+        steps = migration_files()
         newest = int(steps[-1].name.partition("_")[0])
         if current > newest:
             raise UserError(
                 f"warehouse: the file has schema version {current}, this perdure knows up to {newest}; "
                 "it was written by a newer perdure: install that version or newer"
             )
+        if edited := edited_migration(self.run("select version, name, checksum from main.schema_version")):
+            raise UserError(f"warehouse: {edited}")
         for step in steps:
             version = int(step.name.partition("_")[0])
             if version > current:
                 with self.transaction():
                     self.connection.execute(step.read_text(encoding="utf-8"))
-                    self.run("insert into main.schema_version values ($1, $2, $3)", [version, step.stem, _now()])
+                    self.run("insert into main.schema_version values ($1, $2, $3, $4)", [version, step.stem, _now(), checksum(step)])
+            elif self.value("select count(*) from main.schema_version where version = $1 and checksum is null", [version]):
+                # applied before checksums were kept: what is installed now is taken for what was applied
+                self.run("update main.schema_version set checksum = $2 where version = $1", [version, checksum(step)])
 
     # -- remembered values --------------------------------------------------------------------------------------------
 
@@ -448,6 +487,8 @@ def _connect(path: Path | None, memory_limit: str | None) -> duckdb.DuckDBPyConn
         try:
             connection = duckdb.connect(str(path), config=config)
         except duckdb.IOException as error:
+            if "could not set lock" in str(error).lower():
+                raise WriterLockedError("warehouse: another program has the file open; close it and run again") from None
             raise UserError(
                 f"warehouse: {path.name} cannot be opened ({type(error).__name__}); "
                 "restore it from a backup, or move it away and import again"

@@ -187,7 +187,7 @@ def test_a_file_of_a_newer_version_is_refused_and_one_of_an_older_is_brought_up(
     assert perdure("build")[0] == 0
     with open_warehouse(home, Settings()) as warehouse:
         assert warehouse.value("select count(*) from raw.tombstone") == 0
-        warehouse.run("insert into main.schema_version values (999, 'future', now())")
+        warehouse.run("insert into main.schema_version values (999, 'future', now(), null)")
     code, _, error = perdure("build")
     one_line(code, error, "newer perdure", "install that version")
     assert home.published.read_bytes() == before

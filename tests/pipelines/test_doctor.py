@@ -93,7 +93,7 @@ def another_key(home: Home) -> None:
 
 def newer(home: Home) -> None:
     with open_warehouse(home, Settings()) as warehouse:
-        warehouse.run("insert into main.schema_version values (999, 'future', now())")
+        warehouse.run("insert into main.schema_version values (999, 'future', now(), null)")
 
 
 def broken_file(home: Home) -> None:

@@ -157,7 +157,7 @@ def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     with Warehouse(path) as warehouse:
-        warehouse.run("insert into main.schema_version values (999, 'future', now())")
+        warehouse.run("insert into main.schema_version values (999, 'future', now(), null)")
     with pytest.raises(UserError, match="newer perdure"):
         Warehouse(path)
 
