@@ -351,7 +351,10 @@ def serve(
 
 @app.command(epilog="Example: perdure status --json")
 def status(json: JsonOption = False, home: HomeOption = None) -> None:
-    """Account for everything that was read: counted, excluded by reason, quarantined by reason; coverage, gaps, last runs."""
+    """Account for everything that was read: counted, excluded by reason, quarantined by reason; coverage, gaps, last runs.
+
+    While another command writes, it answers with what was so when the last one ended, and says so.
+    """
     from pipelines import night
     from pipelines.tables import print_status
 
@@ -364,7 +367,10 @@ def status(json: JsonOption = False, home: HomeOption = None) -> None:
 
 @app.command(epilog="Example: perdure about ann@example.org")
 def about(address: AddressArgument, home: HomeOption = None) -> None:
-    """Print, as JSON, what is held of a person: accounts, teams, counts by medium and month. Nobody else is named."""
+    """Print, as JSON, what is held of a person: accounts, teams, counts by medium and month. Nobody else is named.
+
+    While another command writes, it answers from the published file, and says so under `from`.
+    """
     import json
 
     from pipelines import privacy

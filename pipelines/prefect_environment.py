@@ -27,6 +27,7 @@ _DEFAULTS: Final[Mapping[str, str]] = {
 def prepare(home: Home) -> None:
     """Keep Prefect's own files in the home and its start-up patient; what the user's environment sets is left alone."""
     home.prefect.mkdir(mode=0o700, exist_ok=True)
+    home.prefect.chmod(0o700)
     if "PREFECT_API_URL" not in os.environ:
         os.environ.setdefault("PREFECT_HOME", str(home.prefect))
     for name, value in _DEFAULTS.items():

@@ -8,7 +8,6 @@ are gone; then it looks for them. Exports hold no person (disclosure control), s
 from __future__ import annotations
 
 import mmap
-import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable
@@ -16,8 +15,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from connectors.errors import UserError
-from connectors.pseudonyms import Pseudonymiser, normalise_address
+from connectors.pseudonyms import Pseudonymiser
 from pipelines import facts, night
+from pipelines.access import about_as_published, asked_for, dashed
 from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
@@ -25,10 +25,9 @@ from pipelines.progress import reporter
 from pipelines.settings import Settings
 from pipelines.sync import open_warehouse
 from pipelines.tombstones import naming_conditions, person_key, person_keys
-from pipelines.warehouse import PUBLISHED, Warehouse
+from pipelines.warehouse import PUBLISHED, Warehouse, WriterLockedError
 
-_PERSON_ID: Final = re.compile(r"[0-9a-f]{32}")
-_MANAGED: Final = ("key", "perdure.toml", "charter.toml", "warehouse.duckdb", "warehouse.lock", "analytics.duckdb")
+_MANAGED: Final = ("key", "perdure.toml", "charter.toml", "warehouse.duckdb", "warehouse.lock", "analytics.duckdb", "state.json")
 
 
 class NotErasedError(Exception):
@@ -98,23 +97,11 @@ def identify(warehouse: Warehouse, pseudonyms: Pseudonymiser, asked: str) -> Ide
     Raises:
         UserError: If it is neither an address nor a person_id.
     """
-    normal = normalise_address(asked)
-    plain = asked.strip().lower().replace("-", "")
-    keys: set[int] = set()
-    ids: set[str] = set()
-    if normal is not None:
-        keys.add(pseudonyms.key("address", normal))
-        found = pseudonyms.person_id(normal)
-        assert found is not None  # noqa: S101  (a normal address has one)
-        ids.add(found)
-    elif _PERSON_ID.fullmatch(plain):
-        ids.add(plain)
-    else:
-        raise UserError("the address is none; give an e-mail address, or the person_id of core.person")
+    keys, ids = asked_for(pseudonyms, asked)
     if warehouse.has_table("core", "account"):
         # a person without an address has a person_id made of the account
         known = "select account_key from core.account where list_contains($1::varchar[], cast(person_id as varchar))"
-        rows = warehouse.run(known, [_dashed(ids)])
+        rows = warehouse.run(known, [dashed(ids)])
         keys |= {key for (key,) in rows}
     held = 0
     while True:
@@ -130,10 +117,6 @@ def identify(warehouse: Warehouse, pseudonyms: Pseudonymiser, asked: str) -> Ide
         held = len(rows)
         if (len(keys), len(ids)) == before:
             return Identity(frozenset(ids), frozenset(keys), held)
-
-
-def _dashed(ids: Iterable[str]) -> list[str]:
-    return [f"{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}" for name in sorted(ids)]
 
 
 def _opened(home: Home, settings: Settings) -> tuple[Pseudonymiser, Warehouse]:
@@ -157,7 +140,10 @@ def about(home: Home, settings: Settings, asked: str) -> dict[str, Any]:
     Raises:
         UserError: If it is neither, or nothing is stored.
     """
-    pseudonyms, warehouse = _opened(home, settings)
+    try:
+        pseudonyms, warehouse = _opened(home, settings)
+    except WriterLockedError as locked:
+        return about_as_published(home, settings, asked, locked)
     with warehouse, warehouse.recorded("about"):
         verify_key(warehouse, pseudonyms)
         who = identify(warehouse, pseudonyms, asked)
@@ -338,7 +324,7 @@ def traces(keys: Iterable[int], ids: Iterable[str]) -> list[bytes]:
     for key in {*keys, *(person_key(name) for name in ids)}:
         found += [key.to_bytes(8, "little", signed=True), key.to_bytes(8, "big", signed=True), str(key).encode()]
     for name in ids:
-        found += [spelt.encode() for text in (name, _dashed([name])[0]) for spelt in (text, text.upper())]
+        found += [spelt.encode() for text in (name, dashed([name])[0]) for spelt in (text, text.upper())]
         # DuckDB keeps a UUID as a 128-bit integer whose first bit is turned over
         for value in (int(name, 16), int(name, 16) ^ (1 << 127)):
             found += [value.to_bytes(16, "little"), value.to_bytes(16, "big")]

@@ -25,6 +25,7 @@ from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
 from pipelines.progress import reporter
 from pipelines.settings import Settings
+from pipelines.status import keep_status
 from pipelines.warehouse import Warehouse
 
 SERVICES: Final = ("slack", "microsoft365")
@@ -134,6 +135,7 @@ def import_slack_export(home: Home, settings: Settings, path: Path) -> SyncRepor
         asked_out = warehouse.tombstones.marks | (settings.slack.opted_out if settings.slack else frozenset())
         report = store_all(warehouse, slack_export.read(path, pseudonyms, opted_out=asked_out), SyncReport("slack"))
         counts.update(interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined)
+        keep_status(warehouse, home, settings)
         return report
 
 
@@ -149,6 +151,7 @@ def import_events(home: Home, settings: Settings, path: Path, *, people: Path | 
         batches = events_file.read(path, pseudonyms, source=source, people=people)
         report = store_all(warehouse, batches, SyncReport(source), any_time=True)
         counts.update(interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined)
+        keep_status(warehouse, home, settings)
         return report
 
 
@@ -194,6 +197,7 @@ def sync_source(
         counts.update(
             interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined, missing=report.missing
         )
+        keep_status(warehouse, home, settings)
         return report
 
 

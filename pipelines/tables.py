@@ -17,7 +17,7 @@ from rich.table import Table
 from connectors.checks import ScopeCheck
 from connectors.errors import UserError
 from pipelines.doctor import Finding
-from pipelines.night import Status
+from pipelines.status import Status
 from pipelines.privacy import Forgotten, Surroundings
 from pipelines.rotate import Rotated
 
@@ -138,6 +138,10 @@ def _listed(names: list[str]) -> str:
 def print_status(status: Status) -> None:
     """Print what `perdure status` found, for people."""
     console = Console()
+    if status.writer:
+        since = f"what follows was so at {status.told_at}" if status.told_at else "nothing was counted before it"
+        console.print(f"{status.writer[0].upper()}{status.writer[1:]}; {since}.", highlight=False, markup=False)
+        console.print()
     for account in status.sources:
         table = Table(
             title=f"{account.source}: {account.read_count:,} records read",
