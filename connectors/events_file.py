@@ -29,6 +29,7 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from connectors.errors import UserError
+from connectors.parquet_columns import readable
 from connectors.pseudonyms import Pseudonymiser, normalise_address
 from connectors.records import EVIDENCE, INSTANT, MEDIA, PARTICIPANT, SCHEMAS, Batch, table
 
@@ -54,7 +55,7 @@ def read(path: Path, pseudonyms: Pseudonymiser, *, source: str = "events", peopl
         people: The people file, if there is one.
 
     Raises:
-        UserError: If the file cannot be read, lacks a column or has an unknown one.
+        UserError: If the file cannot be read, lacks a column, has an unknown one, or (Parquet) one of a wrong type.
     """
     # a row without an id is known by the keys of its people: they must be those of the day on which it was first read
     for batch in _read(path, pseudonyms.before_rotation(), source, people):
@@ -132,8 +133,10 @@ def _chunks(path: Path, known: tuple[str, ...], required: tuple[str, ...]) -> It
         if path.name.endswith(".parquet"):
             with pq.ParquetFile(path) as parquet:
                 _verify(path, parquet.schema_arrow.names, known, required)
+                rows_before = 0
                 for piece in parquet.iter_batches(ROWS_A_BATCH):
-                    yield pa.Table.from_batches([piece])
+                    yield readable(path.name, pa.Table.from_batches([piece]), rows_before)
+                    rows_before += piece.num_rows
             return
         with pa.input_stream(str(path)) as stream:
             header = pcsv.open_csv(stream).schema.names
@@ -220,11 +223,20 @@ class _Faults:
     def add(self, reason: str, chunk: pa.Table, bad: npt.NDArray[np.bool_]) -> None:
         """Count the marked rows under a reason; a row is known by a keyed hash of its values and its place among equal ones."""
         purpose = f"events:{self.source}:row"
-        for row in chunk.filter(pa.array(bad)).to_pylist():
+        for row in _told(chunk.filter(pa.array(bad))):
             content = self.pseudonyms.key(purpose, repr(sorted(row.items())), remember=False)
             key = self.pseudonyms.key(purpose, f"{content}:{self._seen[content]}", remember=False)
             self._seen[content] += 1
             self.rows.append({"source": self.source, "stream": "events", "record_key": key, "reason": reason})
+
+
+def _told(rows: pa.Table) -> list[dict[str, Any]]:
+    """Return rows as Python values; a moment that no calendar of Python's holds as the number that it is."""
+    try:
+        return rows.to_pylist()  # type: ignore[no-any-return]
+    except (ValueError, OverflowError):
+        plain = {name: rows[name].cast(pa.int64()) if pa.types.is_timestamp(rows[name].type) else rows[name] for name in rows.column_names}
+        return pa.table(plain).to_pylist()  # type: ignore[no-any-return]
 
 
 def _integers(chunk: pa.Table, accounts: _Accounts, faults: _Faults) -> _Events:
