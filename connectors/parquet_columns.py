@@ -64,10 +64,15 @@ def _plain(file: str, name: str, values: pa.ChunkedArray, rows_before: int) -> p
 
 def _must_be_told(name: str, kind: pa.DataType) -> bool:
     """Whether a value may lie outside what Python's dates hold; moments out of range are quarantined, days are few."""
-    return name in _DAYS and pa.types.is_temporal(kind)
+    return bool(name in _DAYS and pa.types.is_temporal(kind))
 
 
 def _fits(name: str, kind: pa.DataType) -> bool:
+    # Arrow is untyped to mypy
+    return bool(_may_be(name, kind))
+
+
+def _may_be(name: str, kind: pa.DataType) -> Any:
     if pa.types.is_null(kind) or _is_text(kind):
         return True
     if name in _MOMENTS:
@@ -85,7 +90,7 @@ def _undone(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def _is_text(kind: pa.DataType) -> Any:
     return (
         pa.types.is_string(kind)
         or pa.types.is_large_string(kind)
@@ -96,11 +101,11 @@ def _is_text(kind: pa.DataType) -> bool:
     )
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def _is_number(kind: pa.DataType) -> Any:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def _is_list(kind: pa.DataType) -> Any:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 

@@ -12,10 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-# before Prefect, which writes as soon as it is imported: whoever starts a flow (a worker, `serve`, a script), what it writes is for
-# its owner alone, as what commands write
-os.umask(0o077)
-
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -32,6 +28,10 @@ from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.retention import RetentionRefusedError
 from pipelines.settings import Settings, load_settings
+
+# before any flow runs: whoever starts one (a worker, `serve`, a script), what it writes, and what Prefect writes for it, is for its
+# owner alone, as what commands write
+os.umask(0o077)
 
 LIMITED: Final = ("slack", "microsoft365", "build", "publish", "export", "retention")
 """Each source and stage runs once at a time: the tag of its task is `perdure-` and this name."""

@@ -134,9 +134,7 @@ def _status(warehouse: Warehouse, home: Home, settings: Settings) -> Status:
     return Status(
         sources=[
             _account(warehouse, source)
-            for (source,) in warehouse.run(
-                "select distinct source from raw.interaction union select source from raw.quarantine order by 1"
-            )
+            for (source,) in warehouse.run("select distinct source from raw.interaction union select source from raw.quarantine order by 1")
         ],
         runs=_dicts(
             warehouse,
@@ -160,8 +158,6 @@ def _status(warehouse: Warehouse, home: Home, settings: Settings) -> Status:
         touched_day_count=warehouse.value("select count(*) from raw.touched_day"),
         told_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
-
-
 
 
 def recent_days(warehouse: Warehouse) -> list[dict[str, Any]]:

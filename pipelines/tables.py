@@ -17,9 +17,9 @@ from rich.table import Table
 from connectors.checks import ScopeCheck
 from connectors.errors import UserError
 from pipelines.doctor import Finding
-from pipelines.status import Status
 from pipelines.privacy import Forgotten, Surroundings
 from pipelines.rotate import Rotated
+from pipelines.status import Status
 
 _ROWS_SHOWN = 200
 _NAMES_SHOWN = 12

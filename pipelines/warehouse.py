@@ -196,8 +196,8 @@ class Warehouse:
             "(version integer not null, name varchar not null, applied_at timestamp not null)"
         )
         if not self.value(
-            "select count(*) from duckdb_columns() where schema_name = 'main' and table_name = 'schema_version' and column_name = 'checksum' "
-            "and database_name = current_database()"
+            "select count(*) from duckdb_columns() where database_name = current_database() and schema_name = 'main' "
+            "and table_name = 'schema_version' and column_name = 'checksum'"
         ):
             self.run("alter table main.schema_version add column checksum varchar")
         current = self.value("select coalesce(max(version), 0) from main.schema_version")

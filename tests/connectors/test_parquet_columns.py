@@ -55,7 +55,7 @@ WRONG: list[tuple[str, Any, int]] = [
     ("sender", pa.array([["a"], ["b"], ["c"]]), 1),
     ("sender", pa.array([None, None, {"secret": "x"}]), 3),
     ("sender", pa.array([True, False, True]), 1),
-    ("sender", pa.array([dt.datetime(2024, 1, 1)] * 3), 1),
+    ("sender", pa.array([dt.datetime(2024, 1, 1, tzinfo=dt.UTC)] * 3), 1),
     ("sender", broken_text(1), 2),
     ("sender", pa.array([b"ok", b"ok", b"\xff"], pa.binary()), 3),
     ("recipient", pa.array([["a"], ["b"], ["c"]]), 1),
@@ -69,7 +69,7 @@ WRONG: list[tuple[str, Any, int]] = [
     ("minutes", pa.array([True, False, True]), 1),
     ("minutes", pa.array([[1.0], [2.0], [3.0]]), 1),
     ("minutes", pa.array([dt.timedelta(minutes=3)] * 3), 1),
-    ("minutes", pa.array([dt.datetime(2024, 1, 1)] * 3), 1),
+    ("minutes", pa.array([dt.datetime(2024, 1, 1, tzinfo=dt.UTC)] * 3), 1),
 ]
 
 
@@ -96,7 +96,13 @@ def test_an_events_file_of_wrong_types_names_column_and_row(perdure: Perdure, tm
 )
 def test_a_people_file_of_wrong_types_names_column_and_row(perdure: Perdure, tmp_path: Path, name: str, values: Any, row: int) -> None:
     people = {"person": ["a@x.example", "b@x.example", "c@x.example"], "team": ["A", "B", "C"]}
-    words = ("import", "events", wrote(tmp_path / "e.parquet", **GOOD), "--people", wrote(tmp_path / "p.parquet", **people | {name: values}))
+    words = (
+        "import",
+        "events",
+        wrote(tmp_path / "e.parquet", **GOOD),
+        "--people",
+        wrote(tmp_path / "p.parquet", **people | {name: values}),
+    )
     code, _, error = perdure(*words)
     assert code == 2, error
     assert f"p.parquet: column {name}, row {row}:" in error

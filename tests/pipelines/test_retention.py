@@ -93,9 +93,9 @@ def finding(home: Home) -> Finding:
     return found
 
 
-ORDINARY = range(0, 440)
+ORDINARY = range(440)
 """A home that has run for a while: the last whole months past 400 days are due."""
-SURPRISING = range(0, 900)
+SURPRISING = range(900)
 """Most of it is past its time: retention did not run, or somebody read years of the past."""
 STALE = range(730, 1000)
 """As under a clock two years ahead: to this machine, nothing was seen for two years."""
