@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -21,7 +22,6 @@ from pipelines.access import about_as_published, asked_for, dashed
 from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
-from pipelines.progress import reporter
 from pipelines.settings import Settings
 from pipelines.sync import open_warehouse
 from pipelines.tombstones import naming_conditions, person_key, person_keys
@@ -218,7 +218,10 @@ def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
     try:
         who, people, done = _erase(home, settings, asked)
     except Exception as error:
-        raise _halted(error, "nothing was erased, and the person stands in the private and the published file as before") from error
+        if isinstance(error, UserError):
+            raise  # it says itself what is to be mended, before anything was done
+        _halt(error, "nothing was erased, and the person stands in the private and the published file as before")
+        raise
     try:
         if was_published or done.rows:
             done.rebuilt_days = night.build_stage(home, settings).touched_day_count
@@ -233,7 +236,8 @@ def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
         raise
     except Exception as error:
         is_published = was_published and _publication(home) == before
-        raise _halted(error, _remainder(home, is_published=is_published)) from error
+        _halt(error, _remainder(home, is_published=is_published))
+        raise
     done.exports, done.unmanaged = other_files(home)
     return done
 
@@ -267,15 +271,16 @@ def _remainder(home: Home, *, is_published: bool) -> str:
     return f"the person is erased from the private file, but still stands {' and '.join(places)}"
 
 
-def _halted(error: Exception, state: str) -> Exception:
-    """Return what to raise for a fault that halted an erasure: what people can mend stays theirs, a bug stays a bug; both say the state."""
+def _halt(error: Exception, state: str) -> None:
+    """Raise the state in which a fault that people can mend halted an erasure; a bug stays one, and the state is told beside it."""
     cause = str(error) if isinstance(error, UserError) else explained(error)
-    if isinstance(error, UserError) and state.startswith("nothing was erased"):
-        return error
     if cause is None:
-        reporter().say(f"forget: {state}; run `perdure forget` again when the fault is mended")
-        return error
-    return HalfErasedError(f"forget: {state}; mend this and run `perdure forget` again: {cause.partition('; nothing is lost')[0]}")
+        # not by way of the progress, which may have been asked to be quiet
+        sys.stderr.write(f"perdure: forget: {state}; run `perdure forget` again when the fault is mended\n")
+        return
+    raise HalfErasedError(
+        f"forget: {state}; mend this and run `perdure forget` again: {cause.partition('; nothing is lost')[0]}"
+    ) from error
 
 
 def remove_leftovers(home: Home) -> list[str]:
