@@ -45,7 +45,7 @@ from pipelines.touched import (
     touch_every_day,
     touched_volumes,
 )
-from pipelines.warehouse import PAIRS, Warehouse
+from pipelines.warehouse import PAIRS, RETAINED, Warehouse
 
 CHUNK_INTERACTIONS: Final = 1_500_000
 """About how many interactions are rebuilt in one transaction: bounds memory, and hash tables of more are slower a row."""
@@ -301,7 +301,7 @@ class _Build:
             # panels that began before the oldest kept contact can no longer be computed and stay as they are
             "where p.panel_kind = 'all' or p.panel_start >= cast($2 as date) and ($1 or exists "
             "(select 1 from raw.touched_panel as t where t.panel_kind = p.panel_kind and t.panel_start = p.panel_start))",
-            [is_redefined, warehouse.memo("retained from") or "0001-01-01"],
+            [is_redefined, warehouse.memo(RETAINED) or "0001-01-01"],
         )
         self._choose_panels()
         # an engine is handed the contacts of all time, and sums every pair

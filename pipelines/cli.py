@@ -1,6 +1,7 @@
 """The `perdure` command.
 
-Exit codes: 0 done, 1 a bug, 2 something the user can mend, 3 done, but part of what was to be read could not be.
+Exit codes: 0 done, 1 a bug, 2 something the user can mend, 3 done, but part of what was to be read could not be, or what is past
+its time was not deleted.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pipelines.cli_options import (
     DayOption,
     EncodingOption,
     Engine,
+    ForceOption,
     FormatOption,
     HomeOption,
     JsonOption,
@@ -225,13 +227,16 @@ def build(
 
 
 @app.command(epilog="Example: perdure publish")
-def publish(home: HomeOption = None, quiet: QuietOption = False) -> None:
-    """Replace the analysts' file (analytics.duckdb) at once; whoever reads the old one is not disturbed."""
+def publish(force: ForceOption = False, home: HomeOption = None, quiet: QuietOption = False) -> None:
+    """Replace the analysts' file (analytics.duckdb) at once; whoever reads the old one is not disturbed.
+
+    Stops (exit code 2) where less than half of the published interactions are in the new file: the private file was moved, say.
+    """
     from pipelines import night
 
     opened = opened_home(home)
     with reporting(quiet=is_quiet(quiet)):
-        done = night.publish_stage(*opened)
+        done = night.publish_stage(*opened, force=force)
     typer.echo(f"Published {done.table_count} tables, {done.byte_count / 1e6:.1f} MB: {done.path}")
 
 
@@ -295,24 +300,59 @@ def nightly(
     export: Annotated[
         bool | None, typer.Option("--export/--no-export", help="Whether to end with an export; by default as settings say.")
     ] = None,
+    force: ForceOption = False,
     home: HomeOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Do what a night does, as the Prefect flow, without a server: sync, build, check, publish, export."""
+    """Do what a night does, as the Prefect flow, without a server: sync, retention, build, check, publish, export.
+
+    Where retention would delete under a doubtful clock, or far more than a night does, it deletes nothing, says so, and the night goes
+    on and ends with exit code 3.
+    """
     opened = opened_home(home)
     with reporting(quiet=is_quiet(quiet)):
-        summary = run_nightly(opened[0], export)
+        summary = run_nightly(opened[0], export, force)
     typer.echo(f"Done; figures are as of {summary['build']['as_of']}. Analysts' file: {opened[0].published}")
     _warn(summary["build"]["breaks"])
     _tell_failed(summary["failed"])
+    _warn([summary["retention"]["refused"]] if summary["retention"]["refused"] else [])
     if summary["has_gaps"]:
         typer.echo("Part of what was to be read could not be; `perdure status` says what.", err=True)
+    if summary["has_gaps"] or summary["retention"]["refused"]:
         raise typer.Exit(DONE_WITH_GAPS)
 
 
 def _warn(breaks: list[str]) -> None:
     for line in breaks:
-        typer.echo(f"Warning: {line}.", err=True)
+        typer.echo(f"Warning: {line.rstrip('.')}.", err=True)
+
+
+@app.command(epilog="Example: perdure retention --yes")
+def retention(
+    yes: Annotated[bool, typer.Option("--yes", help="Delete even if that is far more than a night would delete.")] = False,
+    trust_clock: Annotated[
+        bool, typer.Option("--trust-clock", help="Believe this machine's clock although nothing that was read is as late as it says.")
+    ] = False,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Delete single interactions past privacy.retention_days, from the private and the published file, as every night does.
+
+    Whole months go; weekly and monthly panels stay. Nothing is deleted (exit code 2) where the machine's clock is more than a month
+    later than anything that sources said, or where more would go than a month's part and privacy.retention_margin. There is no way back.
+    """
+    from pipelines import night
+
+    opened = opened_home(home)
+    with reporting(quiet=is_quiet(quiet)):
+        done = night.retain_everywhere(*opened, yes=yes, trust_clock=trust_clock)
+    count = done.deleted["raw.interaction"]
+    days = opened[1].privacy.retention_days
+    if any(done.deleted.values()):
+        where = " and the published" if done.is_published else ""
+        typer.echo(f"Deleted {count:,} interactions of before {done.first} from the private{where} file (privacy.retention_days: {days}).")
+    else:
+        typer.echo(f"Nothing is from before {done.first} (privacy.retention_days: {days}).")
 
 
 @app.command(epilog="Example: perdure serve --port 4200")
@@ -333,7 +373,10 @@ def serve(
 
 @app.command(epilog="Example: perdure status --json")
 def status(json: JsonOption = False, home: HomeOption = None) -> None:
-    """Account for everything that was read: counted, excluded by reason, quarantined by reason; coverage, gaps, last runs."""
+    """Account for everything that was read: counted, excluded by reason, quarantined by reason; coverage, gaps, last runs.
+
+    While another command writes, it answers with what was so when the last one ended, and says so.
+    """
     from pipelines import night
     from pipelines.tables import print_status
 
@@ -346,7 +389,10 @@ def status(json: JsonOption = False, home: HomeOption = None) -> None:
 
 @app.command(epilog="Example: perdure about ann@example.org")
 def about(address: AddressArgument, home: HomeOption = None) -> None:
-    """Print, as JSON, what is held of a person: accounts, teams, counts by medium and month. Nobody else is named."""
+    """Print, as JSON, what is held of a person: accounts, teams, counts by medium and month. Nobody else is named.
+
+    While another command writes, it answers from the published file, and says so under `from`.
+    """
     import json
 
     from pipelines import privacy

@@ -49,6 +49,7 @@ AddressArgument = Annotated[
     str, typer.Argument(help="An e-mail address, or a person_id; - reads it from standard input, so that it stands in no shell history.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Publish even if most of the published history is missing from the new file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 FormatOption = Annotated[

@@ -14,16 +14,21 @@ from urllib.request import Request, urlopen
 
 from connectors.errors import UserError
 
+CONFIRMED: Final = "clock confirmed"
+"""Under which name the private file remembers what time a service last told, with which this machine's clock agreed."""
 _TOLERATED: Final = timedelta(minutes=10)
 _SECONDS: Final = 20
 
 
-def refuse_wrong_clock(source: str, url: str) -> None:
+def refuse_wrong_clock(source: str, url: str) -> datetime | None:
     """Ask a service what time it is, by the `Date` of any of its answers; one that gives none is left to its connector.
 
     Args:
         source: The service's name, for the message.
         url: Its base URL: https, or loopback (settings allow no other).
+
+    Returns:
+        The time that the service told; None where it told none.
 
     Raises:
         UserError: If this machine's clock is more than ten minutes off.
@@ -35,14 +40,16 @@ def refuse_wrong_clock(source: str, url: str) -> None:
         told = error.headers.get("Date")
         error.close()
     except OSError:
-        return
+        return None
     try:
-        off = datetime.now(UTC) - parsedate_to_datetime(told or "")
+        theirs = parsedate_to_datetime(told or "")
+        off = datetime.now(UTC) - theirs
     except (TypeError, ValueError):
-        return
+        return None
     if abs(off) > _TOLERATED:
         way = "ahead of" if off > timedelta() else "behind"
         raise UserError(
             f"clock: this machine's is {round(abs(off) / timedelta(minutes=1)):,} minutes {way} that of {source}; set it (NTP), "
             "and run again; nothing was read, so nothing is missed"
         )
+    return theirs

@@ -19,12 +19,13 @@ from urllib.request import urlopen
 import duckdb
 
 from connectors.errors import UserError
+from pipelines import retention
 from pipelines.engines import require_engine
 from pipelines.home import Home
 from pipelines.keys import FINGERPRINT, NEXT, load_pseudonymiser
 from pipelines.rotate import ROTATION
 from pipelines.settings import Settings, load_settings
-from pipelines.warehouse import MIGRATIONS
+from pipelines.warehouse import edited_migration, migration_files
 
 Verdict = Literal["ok", "warning", "mend"]
 _LATE: Final = timedelta(hours=36)
@@ -183,7 +184,9 @@ def _warehouse(home: Home, settings: Settings | None) -> Iterator[Finding]:
                 # reads every block, so that a damaged one is met here and not at night
                 ask(f"select bit_xor(hash(t)) from {name} as t")
             yield from _stored(ask)
+            yield from _migrations(connection)
             yield from _clock(ask)
+            yield from _retention(ask, settings or Settings())
     except duckdb.IOException as error:
         if "could not set lock" in str(error).lower():
             yield Finding("warehouse", "warning", "a run has it open", "ask again when it ended")
@@ -198,7 +201,7 @@ def _warehouse(home: Home, settings: Settings | None) -> Iterator[Finding]:
 
 
 def _stored(ask: Callable[[str], Any]) -> Iterator[Finding]:
-    newest = max(int(path.name.partition("_")[0]) for path in MIGRATIONS.glob("[0-9]*.sql"))
+    newest = max(int(path.name.partition("_")[0]) for path in migration_files())
     found = ask("select max(version) from main.schema_version") or 0
     if found > newest:
         yield Finding(
@@ -219,6 +222,16 @@ def _stored(ask: Callable[[str], Any]) -> Iterator[Finding]:
         )
 
 
+def _migrations(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    try:
+        applied = connection.execute("select version, name, checksum from main.schema_version").fetchall()
+    except duckdb.BinderException:
+        return  # from before checksums were kept; the next command that writes notes them
+    newest = max(int(path.name.partition("_")[0]) for path in migration_files())
+    if edited := edited_migration(row for row in applied if row[0] <= newest):
+        yield Finding("migrations", "mend", edited, "install perdure anew (`pip install --force-reinstall --no-deps .`)")
+
+
 def _clock(ask: Callable[[str], Any]) -> Iterator[Finding]:
     now = datetime.now(UTC).replace(tzinfo=None)
     newest, ran = ask("select max(occurred_at) from raw.interaction where exclusion is null"), ask("select max(started_at) from raw.run")
@@ -235,6 +248,22 @@ def _clock(ask: Callable[[str], Any]) -> Iterator[Finding]:
         yield Finding(
             "last night", "warning", f"nothing was read since {night:%Y-%m-%d %H:%M} UTC", "run `perdure nightly`; it catches up by itself"
         )
+
+
+def _retention(ask: Callable[[str], Any], settings: Settings) -> Iterator[Finding]:
+    last = ask(f"select max(ended_at) from raw.run where command = '{retention.COMMAND}' and outcome = 'done'")
+    first = retention.kept_from(settings.privacy, datetime.now(UTC))
+    ran = f"last ran {last:%Y-%m-%d %H:%M} UTC" if last is not None else "never ran"
+    # a local day lies within a day of the UTC day, and whole months are deleted
+    if ask(f"select count(*) from raw.interaction where occurred_at < date '{first}' - 1"):
+        yield Finding(
+            "retention",
+            "warning",
+            f"{ran}; interactions of before {first} are still there (privacy.retention_days: {settings.privacy.retention_days})",
+            "run `perdure retention`: it deletes them, or says why it does not",
+        )
+    else:
+        yield Finding("retention", "ok", f"{ran}; nothing is older than {first}")
 
 
 def _disk(home: Home) -> Iterator[Finding]:

@@ -126,7 +126,7 @@ def renew(home: Home) -> list[str]:
                 _write(home.published, folder)
             else:
                 shutil.rmtree(folder)
-        except (OSError, UserError):
+        except (OSError, UserError, duckdb.Error):
             raise UserError(
                 f"facts: {folder} cannot be written anew, and still holds what was erased; delete it, and run this again"
             ) from None

@@ -20,7 +20,10 @@ def explained(error: BaseException) -> str | None:
         error: What was raised; the causes behind it are looked at too.
     """
     seen: BaseException | None = error
-    while seen is not None:
+    looked_at: set[int] = set()
+    # an error may be its own cause, at first or at second hand
+    while seen is not None and id(seen) not in looked_at:
+        looked_at.add(id(seen))
         found = _one(seen)
         if found is not None:
             return found

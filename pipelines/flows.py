@@ -6,10 +6,14 @@ a record: what moves between tasks moves through the warehouse.
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
@@ -22,17 +26,25 @@ from pipelines import night, sync
 from pipelines.engines import require_engine
 from pipelines.faults import explained
 from pipelines.home import Home
+from pipelines.retention import RetentionRefusedError
 from pipelines.settings import Settings, load_settings
+
+# before any flow runs: whoever starts one (a worker, `serve`, a script), what it writes, and what Prefect writes for it, is for its
+# owner alone, as what commands write
+os.umask(0o077)
 
 LIMITED: Final = ("slack", "microsoft365", "build", "publish", "export", "retention")
 """Each source and stage runs once at a time: the tag of its task is `perdure-` and this name."""
 _HOUR: Final = 3600
+_BASE: Final = 5
+"""What Prefect shows is counted in fives, and fewer than five of anything are not told apart."""
 _LATE: Final = timedelta(hours=30)
 _RESOURCE: Final = {"prefect.resource.id": "perdure.night", "prefect.resource.name": "perdure nightly"}
 _SCORES: Final = ("medium", "started_tie_count", "kept_90_ratio", "lower_kept_90_ratio", "upper_kept_90_ratio")
 
 
 def _open(home: str | None) -> tuple[Home, Settings]:
+    os.umask(0o077)  # whatever was imported since may have changed it
     found = Home.find(Path(home) if home else None).require()
     return found, load_settings(found.settings_file)
 
@@ -67,7 +79,8 @@ def sync_task(home: str, source: str) -> dict[str, Any]:
     place, settings = _open(home)
     with _patience(settings):
         report = sync.sync_source(place, settings, source)
-    get_run_logger().info("%s: %d interactions read, %d new or changed", source, report.interaction_count, report.changed_count)
+    counts = _coarse(report.interaction_count), _coarse(report.changed_count)
+    get_run_logger().info("%s: %s interactions read, %s new or changed", source, *counts)
     return {
         "source": source,
         "read": report.interaction_count,
@@ -117,11 +130,11 @@ def build_task(home: str, as_of: date | None = None) -> dict[str, Any]:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def publish_task(home: str) -> dict[str, Any]:
-    """Replace the analysts' file."""
+def publish_task(home: str, force: bool = False) -> dict[str, Any]:
+    """Replace the analysts' file; one that has lost most of its history replaces it only if forced."""
     place, settings = _open(home)
     with _patience(settings):
-        done = night.publish_stage(place, settings)
+        done = night.publish_stage(place, settings, force=force)
     return {"tables": done.table_count, "bytes": done.byte_count}
 
 
@@ -152,11 +165,15 @@ def export_task(home: str) -> dict[str, Any]:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def retention_task(home: str) -> dict[str, int]:
-    """Delete what is older than the retention period."""
+def retention_task(home: str) -> dict[str, Any]:
+    """Delete what is older than the retention period; where that is not safe unasked, delete nothing and say why."""
     place, settings = _open(home)
-    with _patience(settings):
-        return night.retention_stage(place, settings)
+    try:
+        with _patience(settings):
+            return {"deleted": night.retention_stage(place, settings), "refused": None}
+    except RetentionRefusedError as refused:
+        get_run_logger().warning("%s", refused)
+        return {"deleted": {}, "refused": str(refused)}
 
 
 def _told_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
@@ -166,18 +183,19 @@ def _told_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
 
 
 @flow(name="nightly", persist_result=False, on_failure=[_told_of_failure], on_crashed=[_told_of_failure])
-def nightly(home: str | None = None, export: bool | None = None) -> dict[str, Any]:
-    """Sync, build, check, publish and export: everything that a night does.
+def nightly(home: str | None = None, export: bool | None = None, force: bool = False) -> dict[str, Any]:
+    """Sync, delete what is past its time, build, check, publish and export: everything that a night does.
 
     A source that fails does not keep the others from being read and published; where every source fails, the night does.
 
     Args:
         home: The home; by default `$PERDURE_HOME`, else `./perdure-home`.
         export: Whether to end with an export; by default as settings say.
+        force: Whether to publish even a file that has lost most of the published history.
 
     Returns:
         Stage -> counts. Key `has_gaps` says whether something that was to be read could not be; `failed` names the sources
-        that failed, with the reason.
+        that failed, with the reason; `refused` under `retention` says why what is past its time was not deleted.
     """
     place, settings = _open(home)
     path = str(place.path)
@@ -197,20 +215,38 @@ def nightly(home: str | None = None, export: bool | None = None) -> dict[str, An
             errors.append(error)
             failed[source] = str(error) if isinstance(error, UserError) else explained(error) or type(error).__name__
             logger.error("%s was not read: %s", source, failed[source])
+    retained = _retained(path, logger)  # what people were promised does not wait for a source to answer
     if errors and not synced:
         raise errors[0]
     summary: dict[str, Any] = {"sync": synced, "failed": failed, "has_gaps": bool(failed) or any(part["has_gaps"] for part in synced)}
+    summary["retention"] = retained
     summary["build"] = build_task(path)
-    summary["publish"] = publish_task(path)
+    summary["publish"] = publish_task(path, force)
     if settings.nightly.export if export is None else export:
         summary["export"] = export_task(path)
-    _show_night(place, settings, summary)
+    create_markdown_artifact(_as_markdown(summary), key="night", description="What the night brought")
     emit_event(
-        "perdure.night.gaps" if summary["has_gaps"] or summary["build"]["breaks"] else "perdure.night.done",
+        "perdure.night.gaps" if summary["has_gaps"] or summary["build"]["breaks"] or retained["refused"] else "perdure.night.done",
         resource=_RESOURCE,
-        payload={"as_of": summary["build"]["as_of"], "failed": sorted(failed), "breaks": len(summary["build"]["breaks"])},
+        payload={
+            "as_of": summary["build"]["as_of"],
+            "failed": sorted(failed),
+            "breaks": len(summary["build"]["breaks"]),
+            "is_retained": retained["refused"] is None,
+        },
     )
     return summary
+
+
+def _retained(path: str, logger: Any) -> dict[str, Any]:
+    """Run the task of retention; where it fails, the rest of the night goes on, and says so."""
+    try:
+        done: dict[str, Any] = retention_task(path)
+    except Exception as error:
+        reason = str(error) if isinstance(error, UserError) else explained(error) or type(error).__name__
+        logger.error("retention failed: %s", reason)
+        return {"deleted": {}, "refused": f"retention failed ({reason}); `perdure retention` tries it again"}
+    return done
 
 
 def _lateness(home: Home) -> timedelta | None:
@@ -228,55 +264,78 @@ def weekly_export(home: str | None = None) -> dict[str, Any]:
 
 
 @flow(name="monthly-retention", persist_result=False, on_failure=[_told_of_failure], on_crashed=[_told_of_failure])
-def monthly_retention(home: str | None = None) -> dict[str, int]:
-    """Delete what is older than the retention period, then build and publish again without it."""
+def monthly_retention(home: str | None = None, force: bool = False) -> dict[str, Any]:
+    """Delete what is older than the retention period, then build and publish again without it: for whom no night runs."""
     path = str(_open(home)[0].path)
-    deleted = retention_task(path)
+    done: dict[str, Any] = retention_task(path)
     build_task(path)
-    publish_task(path)
-    create_markdown_artifact(
-        "\n".join(["| Table | Rows deleted |", "|---|---|", *(f"| {name} | {count:,} |" for name, count in deleted.items())]),
-        key="retention",
-    )
-    return deleted
+    publish_task(path, force)
+    rows = [f"| {name} | {_coarse(count)} |" for name, count in done["deleted"].items()]
+    refused = [f"**Warning**: {done['refused']}.", ""] if done["refused"] else []
+    create_markdown_artifact("\n".join([*refused, "| Table | Rows deleted |", "|---|---|", *rows]), key="retention")
+    return done
 
 
-# -- artifacts: counts only -------------------------------------------------------------------------------------------
+# -- artifacts: rounded counts, and figures that have left already ----------------------------------------------------
 
 
-def _show_night(home: Home, settings: Settings, summary: dict[str, Any]) -> None:
-    create_markdown_artifact(_as_markdown(summary), key="night", description="What the night brought")
-    with _patience(settings), sync.open_warehouse(home, settings) as warehouse:
-        coverage = night.recent_days(warehouse)
-    if coverage:
-        create_table_artifact(coverage, key="coverage", description="Coverage of the last four weeks, in days, by source and medium")
+def _coarse(count: int) -> str:
+    """Return a count as Prefect may show it: whoever reads there is nobody who may see what one person did."""
+    return f"{_BASE * round(count / _BASE):,}" if count >= _BASE else "0" if count == 0 else f"under {_BASE}"
 
 
 def _show_export(folder: Path) -> None:
-    """Show the scorecard as exported, behind disclosure control, and where the report lies."""
-    scorecard = folder / "parquet" / "medium_scorecard.parquet"
-    if scorecard.exists():
-        table = pq.read_table(scorecard)
-        shown = [name for name in _SCORES if name in table.column_names]
+    """Show the scorecard and the coverage as exported, behind disclosure control, and where the report lies."""
+    scorecard = _exported(folder, "metrics.medium_scorecard")
+    if scorecard is not None:
+        shown = [name for name in _SCORES if name in scorecard.column_names]
         rows = [
             {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
-            for row in table.select(shown).to_pylist()
+            for row in scorecard.select(shown).to_pylist()
         ]
         if rows:
             create_table_artifact(rows, key="scorecard", description="The media, as exported")
+    coverage = _exported(folder, "core.coverage_day")
+    if coverage is not None and (days := _days_by_status(coverage)):
+        create_table_artifact(days, key="coverage", description="Days of the last four weeks by what was seen of each medium, as exported")
     for report in sorted(folder.glob("report.*.html")):
         create_link_artifact(report.as_uri(), key=f"report-{report.name.split('.')[1]}", link_text=f"Report of {folder.name}")
 
 
+def _exported(folder: Path, name: str) -> pa.Table | None:
+    """Return a table of an export; None where it holds none of that name."""
+    path = folder / "parquet" / f"{name}.parquet"
+    return pq.read_table(path) if path.exists() else None
+
+
+def _days_by_status(coverage: pa.Table) -> list[dict[str, Any]]:
+    """Count the days of four weeks, by medium and by what was seen of them; a day that is withheld counts as that."""
+    if not {"source", "medium", "date", "status"} <= set(coverage.column_names) or not coverage.num_rows:
+        return []
+    last = pc.max(coverage["date"]).as_py()
+    if last is None:
+        return []
+    recent = coverage.filter(pc.greater(coverage["date"], pa.scalar(last - timedelta(days=28))))
+    counted: Counter[tuple[Any, Any, str]] = Counter()
+    for row in recent.select(["source", "medium", "status"]).to_pylist():
+        counted[row["source"], row["medium"], row["status"] or "withheld"] += 1
+    return [
+        {"source": source, "medium": medium, "status": status, "days": days}
+        for (source, medium, status), days in sorted(counted.items(), key=lambda item: tuple(str(part) for part in item[0]))
+    ]
+
+
 def _as_markdown(summary: dict[str, Any]) -> str:
-    """Return the night's summary as Markdown: counts only."""
+    """Return the night's summary as Markdown: rounded counts only."""
     lines = ["# What the night brought", "", "| Source | Read | New or changed | Not readable | Quarantined |", "|---|---|---|---|---|"]
     for part in summary["sync"]:
         missing, quarantined = sum(part["missing"].values()), sum(part["quarantined"].values())
-        lines.append(f"| {part['source']} | {part['read']:,} | {part['changed']:,} | {missing:,} | {quarantined:,} |")
+        counts = " | ".join(_coarse(count) for count in (part["read"], part["changed"], missing, quarantined))
+        lines.append(f"| {part['source']} | {counts} |")
     lines += [f"| {source} | not read: {reason} | | | |" for source, reason in summary["failed"].items()]
     built = summary["build"]
-    lines += ["", *(f"**Warning**: {line}.\n" for line in built["breaks"])]
+    warnings = [*built["breaks"], *([summary["retention"]["refused"]] if summary["retention"]["refused"] else [])]
+    lines += ["", *(f"**Warning**: {line}.\n" for line in warnings)]
     lines += [
         f"Figures as of **{built['as_of']}**: {built['days']} days and {built['panels']} panels rebuilt. "
         f"Every one of {len(built['tables'])} tables passed its own checks.",
@@ -284,5 +343,5 @@ def _as_markdown(summary: dict[str, Any]) -> str:
         "| Table | Rows |",
         "|---|---|",
     ]
-    lines += [f"| {name} | {count:,} |" for name, count in sorted(built["tables"].items())]
+    lines += [f"| {name} | {_coarse(count)} |" for name, count in sorted(built["tables"].items())]
     return "\n".join(lines)

@@ -89,6 +89,11 @@ class Home:
         return self.path / "perdure.toml"
 
     @property
+    def state_file(self) -> Path:
+        """What `perdure status` would have said when the last command that wrote ended: counts only."""
+        return self.path / "state.json"
+
+    @property
     def logs(self) -> Path:
         """The folder of logs."""
         return self.path / "logs"

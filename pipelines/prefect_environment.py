@@ -27,17 +27,18 @@ _DEFAULTS: Final[Mapping[str, str]] = {
 def prepare(home: Home) -> None:
     """Keep Prefect's own files in the home and its start-up patient; what the user's environment sets is left alone."""
     home.prefect.mkdir(mode=0o700, exist_ok=True)
+    home.prefect.chmod(0o700)
     if "PREFECT_API_URL" not in os.environ:
         os.environ.setdefault("PREFECT_HOME", str(home.prefect))
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
 
 
-def run_nightly(home: Home, export: bool | None) -> dict[str, Any]:
+def run_nightly(home: Home, export: bool | None, force: bool = False) -> dict[str, Any]:
     """Run the nightly flow here and now, and return its summary."""
     prepare(home)
     reporter().say("Starting Prefect (about 20 seconds without a server; a first run takes a little longer) ...")
     from pipelines.flows import nightly
 
-    summary: dict[str, Any] = nightly(home=str(home.path), export=export)
+    summary: dict[str, Any] = nightly(home=str(home.path), export=export, force=force)
     return summary

@@ -8,28 +8,34 @@ are gone; then it looks for them. Exports hold no person (disclosure control), s
 from __future__ import annotations
 
 import mmap
-import re
 import shutil
+import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from connectors.errors import UserError
-from connectors.pseudonyms import Pseudonymiser, normalise_address
+from connectors.pseudonyms import Pseudonymiser
 from pipelines import facts, night
+from pipelines.access import about_as_published, asked_for, dashed
+from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
 from pipelines.settings import Settings
 from pipelines.sync import open_warehouse
 from pipelines.tombstones import naming_conditions, person_key, person_keys
-from pipelines.warehouse import PUBLISHED, Warehouse
+from pipelines.warehouse import PUBLISHED, Warehouse, WriterLockedError
 
-_PERSON_ID: Final = re.compile(r"[0-9a-f]{32}")
-_MANAGED: Final = ("key", "perdure.toml", "charter.toml", "warehouse.duckdb", "warehouse.lock", "analytics.duckdb")
+_MANAGED: Final = ("key", "perdure.toml", "charter.toml", "warehouse.duckdb", "warehouse.lock", "analytics.duckdb", "state.json")
 
 
 class NotErasedError(Exception):
     """A trace of a forgotten person was found after erasure: a bug; the message names the file or table."""
+
+
+class HalfErasedError(UserError):
+    """The erasure stopped midway; the message says where the person still stands, and how it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Forgotten(Surroundings):
         accounts: How many accounts were erased.
         rows: Table -> rows removed, or changed so that they no longer name the person.
         rebuilt_days: How many days were computed again.
-        searched: Files in which no trace was found afterwards, in tables or bytes.
+        searched: Files of the home in which no trace was found afterwards, in tables or bytes; a folder's files are counted.
     """
 
     accounts: int
@@ -91,23 +97,11 @@ def identify(warehouse: Warehouse, pseudonyms: Pseudonymiser, asked: str) -> Ide
     Raises:
         UserError: If it is neither an address nor a person_id.
     """
-    normal = normalise_address(asked)
-    plain = asked.strip().lower().replace("-", "")
-    keys: set[int] = set()
-    ids: set[str] = set()
-    if normal is not None:
-        keys.add(pseudonyms.key("address", normal))
-        found = pseudonyms.person_id(normal)
-        assert found is not None  # noqa: S101  (a normal address has one)
-        ids.add(found)
-    elif _PERSON_ID.fullmatch(plain):
-        ids.add(plain)
-    else:
-        raise UserError("the address is none; give an e-mail address, or the person_id of core.person")
+    keys, ids = asked_for(pseudonyms, asked)
     if warehouse.has_table("core", "account"):
         # a person without an address has a person_id made of the account
         known = "select account_key from core.account where list_contains($1::varchar[], cast(person_id as varchar))"
-        rows = warehouse.run(known, [_dashed(ids)])
+        rows = warehouse.run(known, [dashed(ids)])
         keys |= {key for (key,) in rows}
     held = 0
     while True:
@@ -123,10 +117,6 @@ def identify(warehouse: Warehouse, pseudonyms: Pseudonymiser, asked: str) -> Ide
         held = len(rows)
         if (len(keys), len(ids)) == before:
             return Identity(frozenset(ids), frozenset(keys), held)
-
-
-def _dashed(ids: Iterable[str]) -> list[str]:
-    return [f"{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}" for name in sorted(ids)]
 
 
 def _opened(home: Home, settings: Settings) -> tuple[Pseudonymiser, Warehouse]:
@@ -150,7 +140,10 @@ def about(home: Home, settings: Settings, asked: str) -> dict[str, Any]:
     Raises:
         UserError: If it is neither, or nothing is stored.
     """
-    pseudonyms, warehouse = _opened(home, settings)
+    try:
+        pseudonyms, warehouse = _opened(home, settings)
+    except WriterLockedError as locked:
+        return about_as_published(home, settings, asked, locked)
     with warehouse, warehouse.recorded("about"):
         verify_key(warehouse, pseudonyms)
         who = identify(warehouse, pseudonyms, asked)
@@ -217,8 +210,40 @@ def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
 
     Raises:
         UserError: If it is neither, or nothing is stored.
+        HalfErasedError: If something that can be mended (no room on the disk, say) ended it midway.
         NotErasedError: If a trace is found afterwards.
     """
+    was_published = home.published.exists()
+    before = _publication(home)
+    try:
+        who, people, done = _erase(home, settings, asked)
+    except Exception as error:
+        if isinstance(error, UserError):
+            raise  # it says itself what is to be mended, before anything was done
+        _halt(error, "nothing was erased, and the person stands in the private and the published file as before")
+        raise
+    try:
+        if was_published or done.rows:
+            done.rebuilt_days = night.build_stage(home, settings).touched_day_count
+        with open_warehouse(home, settings) as warehouse:
+            warehouse.compact()
+        done.removed = remove_leftovers(home)
+        if was_published:
+            night.publish_stage(home, settings)
+        done.facts = facts.renew(home)
+        done.searched = _searched(home, settings, who, people)
+    except NotErasedError:
+        raise
+    except Exception as error:
+        is_published = was_published and _publication(home) == before
+        _halt(error, _remainder(home, is_published=is_published))
+        raise
+    done.exports, done.unmanaged = other_files(home)
+    return done
+
+
+def _erase(home: Home, settings: Settings, asked: str) -> tuple[Identity, set[int], Forgotten]:
+    """Take the person out of the private file, in one transaction, and return who they are to it and what was done."""
     pseudonyms, warehouse = _opened(home, settings)
     with warehouse, warehouse.recorded("forget") as counts:
         verify_key(warehouse, pseudonyms)
@@ -229,18 +254,33 @@ def forget(home: Home, settings: Settings, asked: str) -> Forgotten:
             warehouse.tombstones.add([*(str(key) for key in who.account_keys), *who.person_ids])
             done = Forgotten(accounts=who.held_count, rows=warehouse.tombstones.erase(set(who.account_keys), set(who.person_ids)))
         counts.update(accounts=done.accounts, rows=done.rows)
-    was_published = home.published.exists()
-    if was_published or done.rows:
-        done.rebuilt_days = night.build_stage(home, settings).touched_day_count
-    with open_warehouse(home, settings) as warehouse:
-        warehouse.compact()
-    done.removed = remove_leftovers(home)
-    if was_published:
-        night.publish_stage(home, settings)
-    done.facts = facts.renew(home)
-    done.searched = _searched(home, settings, who, people)
-    done.exports, done.unmanaged = other_files(home)
-    return done
+    return who, people, done
+
+
+def _publication(home: Home) -> tuple[int, int] | None:
+    """Return what tells one published file from the next: it is replaced as a whole."""
+    return (found.st_ino, found.st_mtime_ns) if home.published.exists() and (found := home.published.stat()) else None
+
+
+def _remainder(home: Home, *, is_published: bool) -> str:
+    """Say where a person who is out of the private file's rows may still stand."""
+    places = [f"in the published file ({home.published.name})"] if is_published else []
+    places += [f"in {len(folders)} folders of facts"] if (folders := facts.known_folders(home)) else []
+    if not places:
+        return "the person's rows are erased, but their bytes may still be in files of the home"
+    return f"the person is erased from the private file, but still stands {' and '.join(places)}"
+
+
+def _halt(error: Exception, state: str) -> None:
+    """Raise the state in which a fault that people can mend halted an erasure; a bug stays one, and the state is told beside it."""
+    cause = str(error) if isinstance(error, UserError) else explained(error)
+    if cause is None:
+        # not by way of the progress, which may have been asked to be quiet
+        sys.stderr.write(f"perdure: forget: {state}; run `perdure forget` again when the fault is mended\n")
+        return
+    raise HalfErasedError(
+        f"forget: {state}; mend this and run `perdure forget` again: {cause.partition('; nothing is lost')[0]}"
+    ) from error
 
 
 def remove_leftovers(home: Home) -> list[str]:
@@ -269,14 +309,18 @@ def _searched(home: Home, settings: Settings, who: Identity, people: set[int]) -
             if warehouse.value(f"select count(*) from {table} where {test}"):
                 raise NotErasedError(f"a row of {table} names the person still")
     needles = traces(keys, ids)
-    searched = []
+    searched: Counter[str] = Counter()
     for path in sorted(home.path.rglob("*")):
-        if path.is_file() and not path.is_symlink() and path.stat().st_size:
+        try:
+            if not path.is_file() or path.is_symlink() or not path.stat().st_size:
+                continue
             with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
                 if any(held.find(needle) >= 0 for needle in needles):
                     raise NotErasedError(f"{path.name} holds a trace of the person still")
-            searched.append(str(path.relative_to(home.path)))
-    return searched
+        except FileNotFoundError:
+            continue  # another process (Prefect's server, say) removed it since it was listed
+        searched[path.relative_to(home.path).parts[0]] += 1
+    return [name if (home.path / name).is_file() else f"{name} ({count} files)" for name, count in sorted(searched.items())]
 
 
 def traces(keys: Iterable[int], ids: Iterable[str]) -> list[bytes]:
@@ -285,7 +329,7 @@ def traces(keys: Iterable[int], ids: Iterable[str]) -> list[bytes]:
     for key in {*keys, *(person_key(name) for name in ids)}:
         found += [key.to_bytes(8, "little", signed=True), key.to_bytes(8, "big", signed=True), str(key).encode()]
     for name in ids:
-        found += [spelt.encode() for text in (name, _dashed([name])[0]) for spelt in (text, text.upper())]
+        found += [spelt.encode() for text in (name, dashed([name])[0]) for spelt in (text, text.upper())]
         # DuckDB keeps a UUID as a 128-bit integer whose first bit is turned over
         for value in (int(name, 16), int(name, 16) ^ (1 << 127)):
             found += [value.to_bytes(16, "little"), value.to_bytes(16, "big")]

@@ -77,7 +77,15 @@ class Privacy(_Section):
 
     minimum_group_size: int = Field(5, ge=5, description="Figures about fewer people than this are never exported. It can only be raised.")
     rounding_base: int = Field(5, ge=1, le=100, description="Exported counts are rounded to a multiple of this.")
-    retention_days: int = Field(400, ge=90, description="Interactions and contacts older than this are deleted each month; panels stay.")
+    retention_days: int = Field(
+        400, ge=90, description="Interactions and contacts older than this are deleted by each night, in whole months; panels stay."
+    )
+    retention_margin: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="What share of all interactions a night may delete beyond one month's part; more needs `perdure retention --yes`.",
+    )
     key_block: str | None = Field(None, description="Name of a Prefect Secret block that holds the pseudonym key.")
 
 

@@ -19,12 +19,13 @@ from connectors import events_file
 from connectors.checks import ScopeCheck
 from connectors.errors import UserError
 from connectors.records import Batch
-from pipelines.clock import refuse_wrong_clock
+from pipelines.clock import CONFIRMED, refuse_wrong_clock
 from pipelines.faults import explained
 from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser, verify_key
 from pipelines.progress import reporter
 from pipelines.settings import Settings
+from pipelines.status import keep_status
 from pipelines.warehouse import Warehouse
 
 SERVICES: Final = ("slack", "microsoft365")
@@ -146,6 +147,7 @@ def import_slack_export(home: Home, settings: Settings, path: Path) -> SyncRepor
         asked_out = warehouse.tombstones.marks | (settings.slack.opted_out if settings.slack else frozenset())
         report = store_all(warehouse, slack_export.read(path, pseudonyms, opted_out=asked_out), SyncReport("slack"))
         counts.update(interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined)
+        keep_status(warehouse, home, settings)
         return report
 
 
@@ -187,6 +189,7 @@ def import_events(
             _store(warehouse, batch, report, any_time=True)
         report.notes += _undeclared(named, settings)
         counts.update(interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined)
+        keep_status(warehouse, home, settings)
         return report
 
 
@@ -263,16 +266,18 @@ def sync_source(
     if chosen is None:
         raise UserError(f"{source}: not configured; add a [{source}] section to perdure.toml")
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
-    if until is None:
-        refuse_wrong_clock(source, chosen.base_url)
+    theirs = refuse_wrong_clock(source, chosen.base_url) if until is None else None
     with open_warehouse(home, settings) as warehouse, warehouse.recorded(f"sync {source}") as counts:
         verify_key(warehouse, pseudonyms)
+        if theirs is not None:
+            warehouse.remember(CONFIRMED, theirs.isoformat())
         chosen = _without_the_forgotten(chosen, warehouse)
         batches = _connector(source).fetch(chosen, pseudonyms, since, until or datetime.now(UTC), warehouse.state(source))
         report = asyncio.run(_store_stream(warehouse, batches, SyncReport(source), keep or _all))
         counts.update(
             interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined, missing=report.missing
         )
+        keep_status(warehouse, home, settings)
         return report
 
 

@@ -17,11 +17,12 @@ from rich.table import Table
 from connectors.checks import ScopeCheck
 from connectors.errors import UserError
 from pipelines.doctor import Finding
-from pipelines.night import Status
 from pipelines.privacy import Forgotten, Surroundings
 from pipelines.rotate import Rotated
+from pipelines.status import Status
 
 _ROWS_SHOWN = 200
+_NAMES_SHOWN = 12
 
 
 def print_table(table: pa.Table, *, title: str | None = None) -> None:
@@ -98,7 +99,7 @@ def print_forgotten(done: Forgotten, *, as_json: bool) -> None:
     )
     for name, count in done.rows.items():
         console.print(f"  {name}: {count:,} rows removed or changed", highlight=False)
-    console.print(f"No trace found in: {', '.join(done.searched)}", highlight=False)
+    console.print(f"No trace found in: {_listed(done.searched)}", highlight=False, markup=False)
     _print_surroundings(console, done)
     console.print("Backups and copies outside the home are yours to erase.", highlight=False)
 
@@ -125,12 +126,22 @@ def _print_surroundings(console: Console, done: Surroundings) -> None:
         ("Not written by perdure; look through them yourself", done.unmanaged),
     ):
         if names:
-            console.print(f"{title}: {', '.join(names)}", highlight=False, markup=False)
+            console.print(f"{title}: {_listed(names)}", highlight=False, markup=False)
+
+
+def _listed(names: list[str]) -> str:
+    """Return names as one line that stays short; --json has them all."""
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f", and {more:,} more" if more > 0 else "")
 
 
 def print_status(status: Status) -> None:
     """Print what `perdure status` found, for people."""
     console = Console()
+    if status.writer:
+        since = f"what follows was so at {status.told_at}" if status.told_at else "nothing was counted before it"
+        console.print(f"{status.writer[0].upper()}{status.writer[1:]}; {since}.", highlight=False, markup=False)
+        console.print()
     for account in status.sources:
         table = Table(
             title=f"{account.source}: {account.read_count:,} records read",

@@ -8,14 +8,15 @@ touches no day; that is what makes a night cost what it brought.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
@@ -37,9 +38,41 @@ PUBLISHED: Final = "published"
 """The memo of what the analysts' file was last written with; without it that file is written anew, not brought up to date."""
 PAIRS: Final = "pairs"
 """The memo of up to which day, and by which clock, pairs were summed up; without it every pair is summed anew."""
+RETAINED: Final = "retained from"
+"""The memo of the first day whose interactions are kept; what is older was deleted, and panels of it are no longer computed."""
+COMPACTED: Final = "compacted"
+"""The memo of the month in which the file was last written anew; `due` where rows were deleted since."""
 _TIME_MARGIN: Final = timedelta(days=2)
 _ORDINAL: Final = "ordinal"
 _LOCK_POLL_SECONDS: Final = 0.5
+
+
+def migration_files() -> list[Path]:
+    """Return the steps of the private file's schema, in their order."""
+    return sorted(MIGRATIONS.glob("[0-9]*.sql"))
+
+
+def checksum(step: Path) -> str:
+    """Return the SHA-256 of a migration's text; how its lines end does not count."""
+    return hashlib.sha256(step.read_text(encoding="utf-8").encode()).hexdigest()
+
+
+def edited_migration(applied: Iterable[tuple[int, str, str | None]]) -> str | None:
+    """Return a sentence on a migration that is not what was applied: edited, renamed or removed after the fact; None where all are.
+
+    Args:
+        applied: Version, name and checksum of each step that was applied; a checksum of None is not known.
+    """
+    steps = {int(step.name.partition("_")[0]): step for step in migration_files()}
+    for version, name, known in sorted(applied, key=lambda row: row[0]):
+        step = steps.get(version)
+        if step is None or step.stem != name or known not in (None, checksum(step)):
+            found = "is gone" if step is None else f"is now called {step.name}" if step.stem != name else "was edited"
+            return (
+                f"the migration {name}.sql {found} after it was applied to this file, so that nobody knows what the schema is; put the "
+                "file back as it was (install perdure anew), and write changes of the schema as a new migration"
+            )
+    return None
 
 
 class WriterLockedError(UserError):
@@ -162,20 +195,30 @@ class Warehouse:
             "create table if not exists main.schema_version "
             "(version integer not null, name varchar not null, applied_at timestamp not null)"
         )
+        if not self.value(
+            "select count(*) from duckdb_columns() where database_name = current_database() and schema_name = 'main' "
+            "and table_name = 'schema_version' and column_name = 'checksum'"
+        ):
+            self.run("alter table main.schema_version add column checksum varchar")
         current = self.value("select coalesce(max(version), 0) from main.schema_version")
-        steps = sorted(MIGRATIONS.glob("[0-9]*.sql"))
+        steps = migration_files()
         newest = int(steps[-1].name.partition("_")[0])
         if current > newest:
             raise UserError(
                 f"warehouse: the file has schema version {current}, this perdure knows up to {newest}; "
                 "it was written by a newer perdure: install that version or newer"
             )
+        if edited := edited_migration(self.run("select version, name, checksum from main.schema_version")):
+            raise UserError(f"warehouse: {edited}")
         for step in steps:
             version = int(step.name.partition("_")[0])
             if version > current:
                 with self.transaction():
                     self.connection.execute(step.read_text(encoding="utf-8"))
-                    self.run("insert into main.schema_version values ($1, $2, $3)", [version, step.stem, _now()])
+                    self.run("insert into main.schema_version values ($1, $2, $3, $4)", [version, step.stem, _now(), checksum(step)])
+            elif self.value("select count(*) from main.schema_version where version = $1 and checksum is null", [version]):
+                # applied before checksums were kept: what is installed now is taken for what was applied
+                self.run("update main.schema_version set checksum = $2 where version = $1", [version, checksum(step)])
 
     # -- remembered values --------------------------------------------------------------------------------------------
 
@@ -315,33 +358,45 @@ class Warehouse:
             note_changes(self)
         return deleted
 
-    def delete_before(self, retention_days: int) -> dict[str, int]:
-        """Delete interactions, and what was made of them, of whole months that ended more than `retention_days` ago.
+    def count_before(self, first: date) -> tuple[int, int]:
+        """Return how many interactions are of days before `first`, and how many there are."""
+        old, values = self._before(first)
+        return (
+            self.value(f"select count(*) from raw.interaction where {old}", values),
+            self.value("select count(*) from raw.interaction"),
+        )
 
-        Panels (`metrics`) stay; the file is compacted, so that the deleted bytes are gone from it.
+    def _before(self, first: date) -> tuple[str, dict[str, object]]:
+        # a local day begins within a day of the UTC day: the bound lets whole blocks be passed over
+        return f"occurred_at < $boundary + interval 2 day and {local_date('occurred_at')} < $boundary", {
+            "time_zone": self.time_zone,
+            "boundary": first,
+        }
+
+    def delete_before(self, first: date) -> dict[str, int]:
+        """Delete interactions of days before `first`, and what was made of them; panels (`metrics`) stay.
+
+        DuckDB only marks the blocks free: `compact`, which is noted as due, takes the bytes out of the file.
 
         Returns:
             Table -> rows deleted.
         """
-        boundary = self.value("select date_trunc('month', (now() at time zone 'UTC')::date - cast($1 as integer))::date", [retention_days])
         deleted: dict[str, int] = {}
         with self.transaction():
             for name in (name for name, spec in load_catalog().items() if spec.rebuild == "day"):
                 if self.has_table(*name.split(".")):
-                    deleted[name] = self.value(f"select count(*) from {name} where date < $1", [boundary])
-                    self.run(f"delete from {name} where date < $1", [boundary])
-            old = f"{local_date('occurred_at')} < $boundary"
-            values = {"time_zone": self.time_zone, "boundary": boundary}
-            deleted["raw.interaction"] = self.connection.execute(f"select count(*) from raw.interaction where {old}", values).fetchall()[0][
-                0
-            ]
+                    deleted[name] = self.value(f"select count(*) from {name} where date < $1", [first])
+                    if deleted[name]:
+                        self.run(f"delete from {name} where date < $1", [first])
+            old, values = self._before(first)
+            deleted["raw.interaction"] = self.count_before(first)[0]
             self.connection.execute(f"delete from raw.interaction where {old}", values)
-            self.run("delete from raw.touched_day where date < $1", [boundary])
-            self.remember("retained from", str(boundary))
-            self.forget_memo(PAIRS)  # what was summed up holds days that are gone
+            self.run("delete from raw.touched_day where date < $1", [first])
+            self.remember(RETAINED, str(first))
             if any(deleted.values()):
+                self.forget_memo(PAIRS)  # what was summed up holds days that are gone
                 self.remember("build", "unfinished")
-        self.compact()
+                self.remember(COMPACTED, "due")
         return deleted
 
     def compact(self) -> None:
@@ -354,16 +409,26 @@ class Warehouse:
         beside.unlink(missing_ok=True)
         mask = os.umask(0o077)
         try:
-            name = self.value("select current_database()")
-            target = str(beside).replace("'", "''")
-            self.run(f"attach '{target}' as compacted (recovery_mode no_wal_writes)")
-            self.run(f'copy from database "{name}" to compacted')
-            self.run("detach compacted")
+            self._copy(beside)
+        except BaseException:
+            # what was begun takes room, and holds what is to be gone
+            for leftover in (beside, beside.with_name(beside.name + ".wal")):
+                leftover.unlink(missing_ok=True)
+            raise
         finally:
             os.umask(mask)
         self.connection.close()
         beside.replace(self.path)
         self.connection = _connect(self.path, self._memory_limit)
+
+    def _copy(self, beside: Path) -> None:
+        name = self.value("select current_database()")
+        target = str(beside).replace("'", "''")
+        self.run(f"attach '{target}' as compacted (recovery_mode no_wal_writes)")
+        try:
+            self.run(f'copy from database "{name}" to compacted')
+        finally:
+            self.run("detach compacted")
 
 
 class WarehouseState:
@@ -424,6 +489,8 @@ def _connect(path: Path | None, memory_limit: str | None) -> duckdb.DuckDBPyConn
         try:
             connection = duckdb.connect(str(path), config=config)
         except duckdb.IOException as error:
+            if "could not set lock" in str(error).lower():
+                raise WriterLockedError("warehouse: another program has the file open; close it and run again") from None
             raise UserError(
                 f"warehouse: {path.name} cannot be opened ({type(error).__name__}); "
                 "restore it from a backup, or move it away and import again"

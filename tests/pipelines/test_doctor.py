@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home that was filled, built and published once; each test gets a copy to harm."""
     folder = tmp_path_factory.mktemp("sound")
     events = folder / "events.csv"
-    lines = [f"2024-01-{day:02}T10:00,p{day % 7},p{day % 6 + 7}" for day in range(1, 28)]
+    # recent, or retention would be overdue
+    today = datetime.now(UTC)
+    lines = [f"{today - timedelta(days=day):%Y-%m-%d}T10:00,p{day % 7},p{day % 6 + 7}" for day in range(1, 28)]
     events.write_text("\n".join(["at,sender,recipient", *lines]), encoding="utf-8")
     home = Home(folder / "home").create()
     with pytest.MonkeyPatch.context() as patched:
@@ -93,7 +95,7 @@ def another_key(home: Home) -> None:
 
 def newer(home: Home) -> None:
     with open_warehouse(home, Settings()) as warehouse:
-        warehouse.run("insert into main.schema_version values (999, 'future', now())")
+        warehouse.run("insert into main.schema_version values (999, 'future', now(), null)")
 
 
 def broken_file(home: Home) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
+
+from pipelines import flows
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,12 +27,13 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("night")
+    today = datetime.now(UTC)
     lines = [
-        f"2024-0{month}-{day:02}T10:00,p{day % 7}@firm.example,p{(day * month) % 6 + 7}@firm.example"
-        for month in (1, 2, 3)
-        for day in range(1, 28)
+        f"{today - timedelta(days=age):%Y-%m-%d}T10:00,p{age % 7}@firm.example,p{(age * 3) % 6 + 7}@firm.example,email" for age in range(81)
     ]
-    (folder / "events.csv").write_text("\n".join(["at,sender,recipient", *lines]), encoding="utf-8")
+    # two people alone use a medium of their own
+    lines += [f"{today - timedelta(days=age):%Y-%m-%d}T11:00,p1@firm.example,p2@firm.example,teams_chat" for age in range(20)]
+    (folder / "events.csv").write_text("\n".join(["at,sender,recipient,medium", *lines]), encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PERDURE_"))}
     environment |= {"PERDURE_HOME": str(folder / "home"), "PERDURE_KEY": "5a" * 32, "PREFECT_LOGGING_LEVEL": "DEBUG"}
 
@@ -66,6 +75,82 @@ def test_no_key_and_no_address_reaches_prefect(night: tuple[Path, subprocess.Com
     told = (done.stdout + done.stderr).encode() + b"".join(path.read_bytes() for path in (home / "prefect").rglob("*") if path.is_file())
     assert b"5a" * 32 not in told
     assert b"firm.example" not in told
+
+
+def rows_of(text: str) -> list[dict[str, Any]]:
+    """The rows of a table artifact, which Prefect keeps as text within JSON."""
+    held = json.loads(text)
+    return json.loads(held) if isinstance(held, str) else held  # type: ignore[no-any-return]
+
+
+@pytest.mark.server
+def test_no_cell_about_few_people_is_in_prefects_artifacts(night: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    home, _ = night
+    shown = dict(ask(home, "select key, data from artifact"))
+    assert {"night", "coverage"} <= set(shown)
+    for text in shown.values():
+        for number in re.findall(r"\| (\d[\d,]*) (?=\|)", text):
+            assert int(number.replace(",", "")) % 5 == 0, text
+    # what two people did is in no table of media: as exported, it is withheld
+    with duckdb.connect(str(home / "analytics.duckdb"), read_only=True) as connection:
+        (few,) = connection.execute("select sum(interaction_count) from core.coverage_day where medium = 'teams_chat'").fetchall()
+    assert few == (20,)
+    coverage = rows_of(shown["coverage"])
+    assert all(set(row) == {"source", "medium", "status", "days"} for row in coverage)
+    exported = pq.read_table(home / "exports" / "latest" / "parquet" / "metrics.medium_scorecard.parquet")
+    if "scorecard" in shown:
+        released = {row["medium"]: row["started_tie_count"] for row in exported.to_pylist()}
+        assert {row["medium"]: row["started_tie_count"] for row in rows_of(shown["scorecard"])} == released
+
+
+ALONE = """
+import os; os.umask(0o022)
+from pipelines.flows import nightly
+nightly()
+"""
+
+
+@pytest.mark.server
+def test_a_flow_started_by_anything_writes_for_its_owner_alone(tmp_path: Path) -> None:
+    """As a worker or a script starts it, under the usual mask: database, exports, logs, and Prefect's own home."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PERDURE_"))}
+    environment |= {"PERDURE_HOME": str(tmp_path / "home"), "PERDURE_KEY": "5a" * 32, "PREFECT_HOME": str(tmp_path / "prefect")}
+    environment |= {"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180", "HOME": str(tmp_path)}
+    today = datetime.now(UTC)
+    lines = [f"{today - timedelta(days=age):%Y-%m-%d}T10:00,p{age % 7}@firm.example,p{age % 6 + 7}@firm.example" for age in range(40)]
+    (tmp_path / "events.csv").write_text("\n".join(["at,sender,recipient", *lines]), encoding="utf-8")
+    for command in (["-m", "pipelines.cli", "import", "events", str(tmp_path / "events.csv")], ["-c", ALONE]):
+        done = subprocess.run(
+            [sys.executable, *command], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False, umask=0o022
+        )
+        assert done.returncode == 0, done.stderr
+    written = [path for folder in ("home", "prefect") for path in (tmp_path / folder).rglob("*") if not path.is_symlink()]
+    assert {"analytics.duckdb", "prefect.db", "datapackage.json"} <= {path.name for path in written}
+    assert [path.name for path in written if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize("count, shown", [(0, "0"), (1, "under 5"), (4, "under 5"), (5, "5"), (12, "10"), (13, "15"), (26_004, "26,005")])
+def test_prefect_is_shown_counts_in_fives(count: int, shown: str) -> None:
+    assert flows._coarse(count) == shown
+
+
+def test_a_withheld_day_of_coverage_is_counted_as_withheld() -> None:
+    day = date(2026, 3, 1)
+    table = pa.table(
+        {
+            "source": ["x", "x", "x"],
+            "medium": ["email"] * 3,
+            "date": [day, day - timedelta(days=1), day - timedelta(days=90)],
+            "status": ["observed", None, "gap"],
+            "interaction_count": [3, None, 4],
+        }
+    )
+    assert flows._days_by_status(table) == [
+        {"source": "x", "medium": "email", "status": "observed", "days": 1},
+        {"source": "x", "medium": "email", "status": "withheld", "days": 1},
+    ]
+    assert flows._days_by_status(table.slice(0, 0)) == []
+    assert flows._days_by_status(table.drop_columns(["status"])) == []
 
 
 def test_every_deployment_names_a_flow_and_a_schedule() -> None:

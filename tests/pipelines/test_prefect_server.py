@@ -264,7 +264,7 @@ def test_deployments_run_on_a_server_by_a_worker(world: tuple[Path, dict[str, st
     connection.close()
     assert {"night", "coverage", "report-en", "report-fr", "retention"} <= shown
     assert {"sync", "build", "publish", "export", "retention"} <= tasks
-    assert all(set(json.loads(text)) <= {"home", "export"} for text in parameters)
+    assert all(set(json.loads(text)) <= {"home", "export", "force"} for text in parameters)
     assert not any("secret" in str(text) for text in results)
 
 

@@ -202,7 +202,7 @@ def test_what_is_older_than_the_retention_period_is_gone_from_the_files_bytes(ho
         before = warehouse.run(panels)
     assert len(before) > 50
     assert all(key in home.warehouse.read_bytes() and key in home.published.read_bytes() for key in old), "the search would find them"
-    deleted = night.retention_stage(home, settings)
+    deleted = night.retention_stage(home, settings, yes=True)
     night.build_stage(home, settings)
     night.publish_stage(home, settings)
     assert (deleted["raw.interaction"], len(kept)) == (len(old), 29)
