@@ -31,7 +31,17 @@ SERVICES: Final = ("slack", "microsoft365")
 """The services that a night reads, each a settings section and a package of `connectors`, in this order."""
 
 
-NOT_A_FAULT: Final = frozenset({"not_in_export", "participants_incomplete", "own_conversations_only", "excluded_by_settings"})
+NOT_A_FAULT: Final = frozenset(
+    {
+        "not_in_export",
+        "participants_incomplete",
+        "own_conversations_only",
+        "excluded_by_settings",
+        "own_workspace_unknown",
+        "no_addresses",
+        "members_unknown",
+    }
+)
 """Reasons of coverage that say what a source, a token or the settings never show, rather than what could not be read this time."""
 
 
@@ -120,8 +130,17 @@ def _store(warehouse: Warehouse, batch: Batch, report: SyncReport, *, any_time: 
     reporter().update(f"{report.source} {batch.stream}", batch.units_done, batch.units_total, detail, count)
 
 
-def import_slack_export(home: Home, settings: Settings, path: Path) -> SyncReport:
+def import_slack_export(
+    home: Home, settings: Settings, path: Path, *, team_id: str | None = None, own_domains: Iterable[str] = ()
+) -> SyncReport:
     """Import a Slack export, ZIP or folder. Importing it again changes nothing.
+
+    Args:
+        home: The home.
+        settings: The settings; what `[slack]` says of the own workspace and the own domains holds here too.
+        path: The export.
+        team_id: The own workspace's id.
+        own_domains: Further domains of the own organisation.
 
     Raises:
         UserError: If it is no Slack export, or one that would write outside its folder or unpack without bound.
@@ -129,12 +148,31 @@ def import_slack_export(home: Home, settings: Settings, path: Path) -> SyncRepor
     from connectors.slack import export as slack_export
 
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
+    chosen = settings.slack
     with open_warehouse(home, settings) as warehouse, warehouse.recorded("import slack-export") as counts:
         verify_key(warehouse, pseudonyms)
-        asked_out = warehouse.tombstones.marks | (settings.slack.opted_out if settings.slack else frozenset())
-        report = store_all(warehouse, slack_export.read(path, pseudonyms, opted_out=asked_out), SyncReport("slack"))
+        _note_slack_keys(warehouse)
+        batches = slack_export.read(
+            path,
+            pseudonyms,
+            team_id=team_id or (chosen.team_id if chosen else None),
+            own_domains=frozenset(own_domains) | (chosen.own_domains if chosen else frozenset()),
+            opted_out=warehouse.tombstones.marks | (chosen.opted_out if chosen else frozenset()),
+            state=warehouse.state("slack"),
+        )
+        report = store_all(warehouse, batches, SyncReport("slack"))
         counts.update(interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined)
         return report
+
+
+def _note_slack_keys(warehouse: Warehouse) -> None:
+    """Note, before anything of Slack is read into a home, by which keys it knows Slack's accounts (`connectors.slack.state`)."""
+    from connectors.slack.state import BY_WORKSPACE, KEYS
+
+    state = warehouse.state("slack")
+    if state.cursor(KEYS) is None:
+        is_old = warehouse.value("select exists (select 1 from raw.account where source = 'slack')")
+        warehouse.store(Batch("slack", "directory", cursors={KEYS: BY_WORKSPACE if is_old else "everywhere"}))
 
 
 def import_events(home: Home, settings: Settings, path: Path, *, people: Path | None = None, source: str = "events") -> SyncReport:
@@ -188,6 +226,8 @@ def sync_source(
     with open_warehouse(home, settings) as warehouse, warehouse.recorded(f"sync {source}") as counts:
         verify_key(warehouse, pseudonyms)
         chosen = _without_the_forgotten(chosen, warehouse)
+        if source == "slack":
+            _note_slack_keys(warehouse)
         batches = _connector(source).fetch(chosen, pseudonyms, since, until or datetime.now(UTC), warehouse.state(source))
         report = asyncio.run(_store_stream(warehouse, batches, SyncReport(source), keep or _all))
         counts.update(
