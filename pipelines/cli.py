@@ -142,6 +142,9 @@ def sync_services(
     for report in reports:
         _tell(report, exits=False)
     if any(report.has_gaps for report in reports):
+        whole = [f"{report.source} {what}" for report in reports for what in report.unread]
+        said = f"; of these nothing at all was read: {', '.join(whole)}" if whole else ""
+        typer.echo(f"Part of what was to be read could not be{said}. `perdure status` says what, `perdure check` why.", err=True)
         raise typer.Exit(DONE_WITH_GAPS)
 
 

@@ -64,6 +64,7 @@ class SyncReport:
         quarantined: Reason -> records that made no sense.
         missing: Reason -> units (mailboxes, channels, streams) that could not be read.
         by_stream: Stream -> messages, meetings and calls read in it.
+        unread: What was not read at all, as `medium or stream (reason)`.
     """
 
     source: str
@@ -72,6 +73,7 @@ class SyncReport:
     quarantined: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     by_stream: Counter[str] = field(default_factory=Counter)
+    unread: list[str] = field(default_factory=list)
 
     @property
     def has_gaps(self) -> bool:
@@ -85,9 +87,13 @@ class SyncReport:
         if "quarantine" in batch.records:
             self.quarantined.update(batch.records["quarantine"].column("reason").to_pylist())
         if "coverage" in batch.records:
-            for row in batch.records["coverage"].select(["unit_key", "status", "reason"]).to_pylist():
-                if row["status"] != "observed" and row["unit_key"] != 0:
-                    self.missing[row["reason"] or "unknown"] += 1
+            for row in batch.records["coverage"].select(["stream", "unit_key", "medium", "status", "reason"]).to_pylist():
+                if row["status"] != "observed":
+                    reason = row["reason"] or "unknown"
+                    self.missing[reason] += 1
+                    whole = f"{row['medium'] or row['stream']} ({reason})"
+                    if row["unit_key"] == 0 and reason not in NOT_A_FAULT and whole not in self.unread:
+                        self.unread.append(whole)
 
 
 def open_warehouse(home: Home, settings: Settings) -> Warehouse:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Final
 
-from connectors.errors import UserError
 from connectors.opted_out import OptedOut
 from connectors.pseudonyms import Pseudonymiser
 from connectors.slack import spaces
+from connectors.slack.access import Workspace
 from connectors.slack.client import SlackClient, SlackError, SlackUnavailableError
 from connectors.slack.faults import fingerprint, quarantined
 from connectors.slack.people import ANYWHERE, People, is_id
@@ -45,60 +46,6 @@ KINDS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """What signing in says.
-
-    Attributes:
-        team: The id that keys are built with: the workspace's, or the organisation's for an organisation-wide app.
-        own_teams: Ids under which the own organisation's people appear.
-        scopes: The token's scopes; empty where Slack did not say.
-        is_bot: Whether the token is a bot's: it reads only conversations that it is in.
-        user: The token's own user.
-        is_organisation: Whether the app is installed for a whole Enterprise organisation.
-    """
-
-    team: str
-    own_teams: frozenset[str]
-    scopes: frozenset[str]
-    is_bot: bool
-    user: str | None
-    is_organisation: bool
-
-    @property
-    def has_discovery(self) -> bool:
-        """Whether the token may read every conversation through the Discovery API."""
-        return "discovery:read" in self.scopes
-
-
-async def sign_in(client: SlackClient) -> Workspace:
-    """Sign in and return what Slack says of the token.
-
-    Raises:
-        UserError: If the token is refused, or what answers is not Slack.
-    """
-    try:
-        data, headers = await client.call_with_headers("auth.test")
-    except SlackError as error:
-        raise UserError(
-            f"slack.token: Slack does not accept it ({error.code}); put the token of your installed app in the setting"
-        ) from None
-    team, enterprise = data.get("team_id"), data.get("enterprise_id")
-    is_organisation = data.get("is_enterprise_install") is True and is_id(enterprise)
-    home = enterprise if is_organisation else team
-    if not is_id(home):
-        raise UserError("slack.base_url: what answers there does not say which workspace it is; is it Slack's Web API?")
-    granted = headers.get("X-OAuth-Scopes") or ""
-    return Workspace(
-        team=home,
-        own_teams=frozenset(name for name in (team, enterprise) if is_id(name)),
-        scopes=frozenset(scope.strip() for scope in granted.split(",") if scope.strip()),
-        is_bot=bool(data.get("bot_id")),
-        user=data["user_id"] if is_id(data.get("user_id")) else None,
-        is_organisation=is_organisation,
-    )
-
-
 class Directory:
     """The workspace's accounts, user groups and conversations.
 
@@ -126,6 +73,7 @@ class Directory:
         self.conversations: list[Conversation] = []
         self.coverage: list[dict[str, Any]] = []
         self.unlisted_media: set[str] = set()
+        self._refusals: Counter[tuple[str, str | None]] = Counter()
         self._client = client
         self._workspace = workspace
         self._settings = settings
@@ -190,18 +138,25 @@ class Directory:
         self, pages: AsyncGenerator[list[Any], None], unit: str, medium: str | None, team: str | None
     ) -> AsyncGenerator[list[Any], None]:
         """Give the pages of a listing as far as it can be read; where it breaks off, state it for the workspace that it is of."""
+        is_begun = False
         try:
             async with aclosing(pages):
                 async for page in pages:
+                    is_begun = True
                     yield page
         except (SlackError, SlackUnavailableError) as error:
-            self._refused_by(unit, medium, team, code_of(error))
+            self._refused_by(unit, medium, team, code_of(error), is_begun=is_begun)
 
-    def _refused_by(self, unit: str, medium: str | None, team: str | None, reason: str) -> None:
+    def _refused_by(self, unit: str, medium: str | None, team: str | None, reason: str, *, is_begun: bool = False) -> None:
         """State that a listing could not be read: of the only workspace, or of one among several, which costs itself."""
+        self._refusals[unit, medium] += 0 if is_begun else 1
         if medium is not None:
             self.unlisted_media.add(medium)
-        self._uncovered(unit if len(self._teams) == 1 else f"{unit}:{team}", medium, reason)
+        if self._refusals[unit, medium] == len(self._teams):
+            # in no workspace at all
+            self._uncovered(unit, medium, reason)
+        elif is_begun or len(self._teams) > 1:
+            self._uncovered(f"{unit}:{team or ''}", medium, reason, status="partial" if is_begun else "missing")
 
     def _listed(self, page: Iterable[object]) -> Rows:
         rows, refused = self.people.listed(page)
@@ -305,6 +260,7 @@ class Directory:
             # Discovery lists all of them: what the other listing refused is not missing
             del self.coverage[before:]
             self.unlisted_media.discard(kind.medium)
+            self._refusals.clear()
             pages = self._client.offset_pages("discovery.conversations.list", "channels", limit=_CONVERSATION_PAGE, **{kind.discovery: 1})
             async for page in self._told(pages, kind.unit or "all", kind.medium, None):
                 yield self._take(page, kind, found, is_discovered=True)
@@ -374,8 +330,8 @@ class Directory:
     def _unit(self, unit: str, medium: str | None) -> int:
         return 0 if unit == "all" else self._pseudonyms.key("slack:unit", unit if medium is None else f"{medium}:{unit}")
 
-    def _uncovered(self, unit: str, medium: str | None, reason: str) -> None:
-        row = self._covered(unit, medium, "missing", reason)
+    def _uncovered(self, unit: str, medium: str | None, reason: str, *, status: str = "missing") -> None:
+        row = self._covered(unit, medium, status, reason)
         if row not in self.coverage:
             self.coverage.append(row)
 

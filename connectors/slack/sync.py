@@ -17,8 +17,9 @@ import pyarrow as pa
 from connectors.columns import records, to_instant, to_microseconds
 from connectors.pseudonyms import Pseudonymiser
 from connectors.records import Batch
+from connectors.slack.access import Workspace, sign_in
 from connectors.slack.client import SlackClient, SlackError, SlackUnavailableError
-from connectors.slack.directory import ACCOUNT_CURSOR, Directory, Workspace, sign_in
+from connectors.slack.directory import ACCOUNT_CURSOR, Directory
 from connectors.slack.history import ConversationReader
 from connectors.slack.messages import MessageParser
 from connectors.slack.progress import CONVERSATION_CURSOR, THREAD_CURSOR, Progress
