@@ -175,10 +175,13 @@ def _note_slack_keys(warehouse: Warehouse) -> None:
     """Note, before anything of Slack is read into a home, by which keys it knows Slack's accounts (`connectors.slack.state`)."""
     from connectors.slack.state import BY_WORKSPACE, KEYS
 
-    state = warehouse.state("slack")
-    if state.cursor(KEYS) is None:
+    keys = warehouse.memo("slack keys")
+    if keys is None:
         is_old = warehouse.value("select exists (select 1 from raw.account where source = 'slack')")
-        warehouse.store(Batch("slack", "directory", cursors={KEYS: BY_WORKSPACE if is_old else "everywhere"}))
+        keys = BY_WORKSPACE if is_old else "everywhere"
+        warehouse.remember("slack keys", keys)
+    # told again each time: cursors may be taken away, so that everything is read anew
+    warehouse.store(Batch("slack", "directory", cursors={KEYS: keys if keys == BY_WORKSPACE else ""}))
 
 
 def import_events(home: Home, settings: Settings, path: Path, *, people: Path | None = None, source: str = "events") -> SyncReport:

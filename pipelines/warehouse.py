@@ -29,6 +29,7 @@ from connectors.records import NATURAL_KEYS, SCHEMAS, Authority, Batch
 from pipelines.catalog import load_catalog
 from pipelines.changes import note_changes
 from pipelines.coverage import store_coverage
+from pipelines.known import keep_known, merged
 from pipelines.local_time import local_date
 from pipelines.tombstones import Tombstones
 
@@ -252,7 +253,7 @@ class Warehouse:
         same = " and ".join(f"t.{key} is not distinct from s.{key}" for key in keys)
         last = f"select * from incoming qualify row_number() over (partition by {', '.join(keys)} order by {_ORDINAL} desc) = 1"
         if authority != "replaces" and kind in ("account", "space"):
-            said = ", ".join(f"{_merged(kind, name, authority)} as {name}" for name in names)
+            said = ", ".join(f"{merged(kind, name, authority)} as {name}" for name in names)
             last = f"select {said} from ({last}) as s left join raw.{kind} as t on {same}"
         self.run(
             f"create or replace temp table delta as select {', '.join(names)} from ({last}) as s "
@@ -272,7 +273,7 @@ class Warehouse:
             f"qualify row_number() over (partition by source, interaction_key order by {_ORDINAL} desc) = 1"
         )
         if authority != "replaces":
-            self._keep_known(bound, window, authority)
+            keep_known(self, bound, window, authority)
         self.connection.execute(
             "create or replace temp table delta as "
             "select s.*, t.occurred_at as stored_at, t.thread_key as stored_thread_key, t.interaction_key is not null as is_stored "
@@ -295,20 +296,6 @@ class Warehouse:
             note_changes(self, "select stored_at, medium, stored_thread_key from delta")
         self.run("drop table landed")
         return changed
-
-    def _keep_known(self, bound: str, window: dict[str, datetime], authority: Authority) -> None:
-        """Leave what is stored where the landed interactions are older, or do not say whom a message was addressed to."""
-        at = f"(select * from raw.interaction as t where {bound}) as t"
-        same = "t.source = landed.source and t.interaction_key = landed.interaction_key"
-        if authority == "yields":
-            self.connection.execute(f"delete from landed where exists (select 1 from {at} where {same})", window or None)
-        else:
-            self.connection.execute(
-                "update landed set participants = t.participants, recipient_count = t.recipient_count "
-                f"from {at} where {same} and landed.recipient_count is null and t.recipient_count is not null "
-                "and coalesce(landed.exclusion, 'app') = 'app'",
-                window or None,
-            )
 
     def _sweep(self) -> int:
         """Mark as deleted what is stored in a window that was read whole and was not seen there."""
@@ -419,21 +406,6 @@ _LANDED: Final[Mapping[str, str]] = {
 
 def _same_row(kind: str, left: str, right: str) -> str:
     return " and ".join(f"{left}.{name} is not distinct from {right}.{name}" for name in SCHEMAS[kind].names)
-
-
-def _merged(kind: str, name: str, authority: Authority) -> str:
-    """Return the SQL of a field of an account or space of which something is stored (`t`) and something else is said (`s`).
-
-    What is not said takes nothing back. An account that a source only met says less than one that it lists.
-    """
-    if name == "alias_ids":
-        return "list_sort(list_distinct(list_concat(coalesce(t.alias_ids, []), coalesce(s.alias_ids, []))))"
-    if kind != "account":
-        return f"coalesce(t.{name}, s.{name})" if authority == "yields" else f"coalesce(s.{name}, t.{name})"
-    is_older = "false" if authority == "completes" else "true"
-    stored_first = f"t.kind is not null and case when s.kind = 'unknown' then t.kind <> 'unknown' or {is_older} "
-    stored_first += f"when t.kind = 'unknown' then false else {is_older} end"
-    return f"case when {stored_first} then coalesce(t.{name}, s.{name}) else coalesce(s.{name}, t.{name}) end"
 
 
 def _now() -> datetime:

@@ -22,7 +22,7 @@ IDS = [f"U{letter}" for letter in "ABCDEFG"] + ["UX", "UY", "UBOT", "USLACKBOT",
 NOW = 1_700_000_000
 
 
-def user(name: str, team: str | None = "T0OWN", **fields: Any) -> dict[str, Any]:
+def user(name: str, /, team: str | None = "T0OWN", **fields: Any) -> dict[str, Any]:
     profile = {"email": f"{name.lower()}@own.example"}
     return {
         "id": name,

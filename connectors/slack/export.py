@@ -225,7 +225,7 @@ class _Reader:
     def _decide(self) -> None:
         """Where no list says whose export it is, let its messages say it, if they all say the same."""
         people = self.people
-        if not people.own_teams and not people.is_undecided:
+        if not people.own_teams and not self.survey.has_users:
             shown = people.shown_teams
             people.own_teams |= self.survey.evidence.own(self.team_id, shown)
             people.is_undecided = bool(shown) and not people.own_teams
@@ -297,6 +297,7 @@ class _Reader:
         if found.is_direct:
             found, is_whole = self.direct.known(found, files)
             if not is_whole:
+                found = replace(found, is_whole=False)
                 self._cover(found.space_key, found.medium, "partial", "members_unknown")
         self.media.add(found.medium)
         return found

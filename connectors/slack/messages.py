@@ -287,7 +287,7 @@ class MessageParser:
         users = {} if conversation.is_direct else self._mentioned(message)
         users.pop(sender, None)
         others = [member for member in conversation.members if member != sender]
-        recipients = len(others) if conversation.members else None if conversation.is_direct else len(users)
+        recipients = len(users) if not conversation.is_direct else len(others) if conversation.members and conversation.is_whole else None
         if sender_key in people.opted_out:
             return _Details(medium, None, recipients, exclusion="opted_out")
         participants: list[tuple[int, str]] = []

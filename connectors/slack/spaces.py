@@ -23,6 +23,7 @@ class Conversation:
         space_key: Its pseudonym: `Pseudonymiser.key("slack:space", f"{namespace}:{channel}")`.
         medium: `slack_dm`, `slack_group_dm` or `slack_channel`.
         members: Everybody in it, for direct messages of both sizes; empty for channels.
+        is_whole: Whether the members of a direct message are all of them.
         handles: The names that a group direct message's own name lists, for whom no list names the members. They are looked up
             and dropped.
         peer: The other person of a direct message, where the API names them.
@@ -39,6 +40,7 @@ class Conversation:
     is_archived: bool | None = None
     member_count: int | None = None
     members: tuple[str, ...] = ()
+    is_whole: bool = True
     handles: tuple[str, ...] = ()
     peer: str | None = None
     is_member: bool | None = None

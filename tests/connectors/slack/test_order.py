@@ -12,7 +12,6 @@ from slack_exports import GENERAL, NOW, OWN, Imports, P, imported, message, user
 from connectors.errors import UserError
 from connectors.records import Batch
 from connectors.slack.export import read
-from connectors.slack.people import ANYWHERE
 from connectors.slack.state import BY_WORKSPACE, KEYS
 from connectors.state import MemoryState
 
@@ -77,7 +76,8 @@ def test_any_order_of_exports_that_know_different_things_gives_the_same(tmp_path
         export(tmp_path, 13, [user(name, None, **BARE) for name in ("UA", "UB", "UC")], message(5, "UX", team="T0CLIENT")),
     ]
     pictures = [picture(imported(order)) for order in itertools.permutations(paths)]
-    assert all(each == pictures[0] for each in pictures)
+    for each in pictures[1:]:
+        assert each == pictures[0]
 
 
 def test_the_age_of_an_export_is_that_of_its_people_too(tmp_path: Path) -> None:
@@ -95,9 +95,10 @@ def test_an_account_that_is_only_met_never_hides_one_that_was_listed(tmp_path: P
         assert (found.account("UB")["kind"], found.account("UBOT")["kind"], found.organisation("UB")) == ("human", "bot", "own")
 
 
-def test_members_once_known_stay_known(tmp_path: Path) -> None:
+@pytest.mark.parametrize("day", [10, 20])
+def test_members_once_known_stay_known(tmp_path: Path, day: int) -> None:
     said = {"mpims.json": [{"id": "G0GROUP11", "name": "mpdm-x", "members": ["UA", "UB", "UC"]}], "G0GROUP11/2023-11-14.json": [message(1)]}
-    whole = write(tmp_path / "a", {"users.json": OWN, **said})
+    whole = write(tmp_path / "a", {"users.json": OWN, **GENERAL, **said, f"general/2023-11-{day}.json": []})
     poor = write(tmp_path / "b", {"users.json": OWN, **said, "mpims.json": [{"id": "G0GROUP11", "name": "mpdm-x", "is_mpim": True}]})
     for order in ([whole, poor], [poor, whole]):
         assert len(imported(order).contacts()) == 2
@@ -135,7 +136,6 @@ def test_accounts_of_one_human_in_two_workspaces_are_one_person(tmp_path: Path) 
     seen = []
     for number, people in enumerate(itertools.permutations([local("UA", "T0RED"), local("UB", "T0BLUE"), user("UC", "T0RED")])):
         found = imported(write(tmp_path / str(number), {"org_users.json": list(people), **GENERAL, "general/2023-11-14.json": said}))
-        assert found.warehouse.value("select 1 from core.account limit 1") is None or True
         assert found.contacts() == [("UA", "UC", "slack_channel", "mentioned")] * 2 + [("UC", "UA", "slack_channel", "mentioned")]
         assert found.warehouse.value("select count(*) from core.person") == 2
         seen.append(picture(found))
@@ -199,4 +199,3 @@ def test_an_export_without_addresses_says_that_it_cannot_tell_who_was_forgotten(
     assert "no_addresses" not in found.reasons()
     found.add(bare)
     assert "no_addresses" in found.reasons()
-    assert ANYWHERE
