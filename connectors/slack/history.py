@@ -251,9 +251,9 @@ class ConversationReader:
             following = next_cursor(data)
             if following is not None and following in followed:
                 # cursors that come round: go on by time, as long as that leads further back
-                if lowest >= latest:
+                if min(latest, lowest) >= asked_from:
                     raise SlackError("cursor_cycle")
-                followed, following = set(), None
+                followed, following, asked_from = set(), None, min(latest, lowest)
                 has_more = True
             else:
                 has_more = following is not None or ((data.get("has_more") is True or bool(data.get("offset"))) and lowest < latest)
