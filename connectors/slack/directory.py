@@ -298,7 +298,7 @@ class Directory:
 
     async def members(self, conversation: Conversation) -> Conversation:
         """Return a direct message of either size with its members; channels and those known already as they are."""
-        if conversation.medium == "slack_channel" or conversation.members:
+        if conversation.has_members:
             return conversation
         members: dict[str, None] = {}
         if conversation.is_discovered:

@@ -16,7 +16,7 @@ from connectors.columns import MICROSECOND, to_instant
 from connectors.slack.client import SlackClient, SlackError, next_cursor
 from connectors.slack.messages import MessageParser, format_ts, parse_ts
 from connectors.slack.pages import Page, Root, as_root
-from connectors.slack.progress import CONVERSATION_CURSOR, THREAD_CURSOR, Progress, ThreadMark
+from connectors.slack.progress import CONVERSATION_CURSOR, MEMBERS_CURSOR, THREAD_CURSOR, Progress, ThreadMark, dump_members
 from connectors.slack.settings import SlackSettings
 from connectors.slack.spaces import Conversation
 
@@ -192,7 +192,14 @@ class ConversationReader:
         self._sweep(conversation, min(lowest, max(start, trusted)), end, keys)
 
     async def _with_members(self, conversation: Conversation, messages: list[Any]) -> Conversation:
-        return await self._members(conversation) if messages and not conversation.members else conversation
+        """Return a direct message in which something was said with its members, and remember them."""
+        if not messages or conversation.has_members:
+            return conversation
+        found = await self._members(conversation)
+        if found.members:
+            keys = dict.fromkeys(self._sink.parser.people.key(member) for member in found.members)
+            self._sink.cursors[f"{MEMBERS_CURSOR}{found.space_key}"] = dump_members(list(keys))
+        return found
 
     def _take(self, conversation: Conversation, messages: list[Any], start: int, end: int) -> Page:
         """Parse a page's messages in [start, end) and return what reading on depends on."""

@@ -286,13 +286,14 @@ class MessageParser:
 
         users = {} if conversation.is_direct else self._mentioned(message)
         users.pop(sender, None)
-        others = [member for member in conversation.members if member != sender]
-        recipients = len(users) if not conversation.is_direct else len(others) if conversation.members and conversation.is_whole else None
+        members = conversation.member_keys or [people.key(member) for member in conversation.members]
+        others = [member for member in members if member != sender_key]
+        recipients = len(users) if not conversation.is_direct else len(others) if members and conversation.is_whole else None
         if sender_key in people.opted_out:
             return _Details(medium, None, recipients, exclusion="opted_out")
         participants: list[tuple[int, str]] = []
         if len(others) <= PARTICIPANT_LIMIT:
-            participants += self._participants(others, "addressed")
+            participants += [(member, "addressed") for member in others if member not in people.opted_out]
         if len(users) <= PARTICIPANT_LIMIT:
             participants += self._participants(users, "mentioned")
         reactions = message.get("reactions")

@@ -131,6 +131,11 @@ class People:
         if is_told:
             self._told.add(account_key)
 
+    def meet(self, account_keys: Iterable[int]) -> None:
+        """Accounts that are known by their keys alone, from an earlier night: those among them who asked to be left out are."""
+        if self._asked_out:
+            self.opted_out.update(key for key in account_keys if str(key) in self._asked_out)
+
     def is_known(self, user: str) -> bool:
         """Return whether an account was recorded lately."""
         return self.key(user) in self._known

@@ -23,6 +23,7 @@ class Conversation:
         space_key: Its pseudonym: `Pseudonymiser.key("slack:space", f"{namespace}:{channel}")`.
         medium: `slack_dm`, `slack_group_dm` or `slack_channel`.
         members: Everybody in it, for direct messages of both sizes; empty for channels.
+        member_keys: The same as account keys, from an earlier night: who is in a direct message never changes.
         is_whole: Whether the members of a direct message are all of them.
         handles: The names that a group direct message's own name lists, for whom no list names the members. They are looked up
             and dropped.
@@ -40,6 +41,7 @@ class Conversation:
     is_archived: bool | None = None
     member_count: int | None = None
     members: tuple[str, ...] = ()
+    member_keys: tuple[int, ...] = ()
     is_whole: bool = True
     handles: tuple[str, ...] = ()
     peer: str | None = None
@@ -51,6 +53,11 @@ class Conversation:
     def is_direct(self) -> bool:
         """Whether it is a direct message of either size: nobody but its members sees what is said in it."""
         return self.medium != "slack_channel"
+
+    @property
+    def has_members(self) -> bool:
+        """Whether it is known who is in a direct message; of a channel it is not asked."""
+        return not self.is_direct or bool(self.members or self.member_keys)
 
     def with_members(self, members: Iterable[str]) -> Conversation:
         """Return the same conversation with its members known."""

@@ -22,7 +22,7 @@ from connectors.slack.client import SlackClient, SlackError, SlackUnavailableErr
 from connectors.slack.directory import ACCOUNT_CURSOR, Directory
 from connectors.slack.history import ConversationReader
 from connectors.slack.messages import MessageParser
-from connectors.slack.progress import CONVERSATION_CURSOR, THREAD_CURSOR, Progress
+from connectors.slack.progress import CONVERSATION_CURSOR, MEMBERS_CURSOR, THREAD_CURSOR, Progress, parse_members
 from connectors.slack.settings import SOURCE, SlackSettings
 from connectors.slack.spaces import Conversation
 from connectors.slack.state import RUN, namespace_of
@@ -187,6 +187,7 @@ class _Run:
             progress = Progress.parse(value)
             if progress is not None:
                 known[int(name.removeprefix(CONVERSATION_CURSOR))] = progress
+        members = self.state.cursors(MEMBERS_CURSOR)
         tasks: dict[int, _Task] = {}
         coverage: list[dict[str, Any]] = []
         cursors: dict[str, str] = {}
@@ -205,6 +206,9 @@ class _Run:
                 continue
             if progress is not None and progress.is_finished and conversation.is_archived and not self._goes_back(progress):
                 continue
+            if not conversation.has_members and f"{MEMBERS_CURSOR}{key}" in members:
+                conversation = replace(conversation, member_keys=parse_members(members[f"{MEMBERS_CURSOR}{key}"]))
+                self.directory.people.meet(conversation.member_keys)
             tasks[key] = _Task(conversation, progress or self._unbegun(conversation))
         for key, progress in known.items():
             if key not in listed and not progress.is_gone and progress.medium not in self.directory.unlisted_media:
@@ -212,6 +216,7 @@ class _Run:
                 progress.is_gone = True
                 coverage.append(self._missing(key, progress.medium, to_instant(progress.through).date(), "not_listed"))
                 cursors[f"{CONVERSATION_CURSOR}{key}"] = progress.dump()
+                cursors[f"{MEMBERS_CURSOR}{key}"] = ""
         for name, value in self.state.cursors(THREAD_CURSOR).items():
             space_key = int(name.split(":")[1])
             if space_key in tasks:

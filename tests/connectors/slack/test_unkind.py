@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from datetime import UTC, datetime, timedelta
@@ -354,3 +355,38 @@ async def test_the_same_messages_say_the_same_in_any_order_of_learning(slack: An
     assert kept.records["interaction"] == calm.records["interaction"]
     told = {name: (row["kind"], row["is_guest"], row["domain_key"]) for name, row in kept.records["account"].items()}
     assert told == {name: (row["kind"], row["is_guest"], row["domain_key"]) for name, row in calm.records["account"].items()}
+
+
+# -- a night asks for what changed --------------------------------------------------------------------------------------------------
+
+
+async def test_members_of_direct_messages_are_asked_for_once(slack: Any) -> None:
+    slack.scopes += ",discovery:read"
+    slack.add_channel("G1", "mpim", ["U1", "U2", "U3"])
+    slack.add_channel("D7", "im", ["U2", "U3"])
+    slack.discovered["D7"] = slack.channels.pop("D7")
+    for name in ("G1", "D7"):
+        slack.say(name, ts(2), "U2")
+    members = ("conversations.members", "discovery.conversations.members")
+    kept = await night(slack, Kept())
+    assert [slack.count(method) for method in members] == [1, 1]
+    for name in ("G1", "D7"):
+        slack.say(name, ts(-0.5), "U3")
+    await night(slack, kept, 1)
+    assert [slack.count(method) for method in members] == [0, 0]
+    fresh = await night(slack, Kept(), 1)
+    assert kept.records["interaction"] == fresh.records["interaction"]
+    # who asks to be left out later is left out of what is remembered too
+    out = await night(slack, kept, 2, opted_out={str(account("U2"))}, sweep_nights=1)
+    assert account("U2") not in {part["account_key"] for row in out.alive() for part in row["participants"]}
+
+
+async def test_members_of_whom_one_was_forgotten_are_asked_for_again(slack: Any) -> None:
+    slack.add_channel("G1", "mpim", ["U1", "U2", "U3"])
+    slack.say("G1", ts(2), "U2")
+    kept = await night(slack, Kept())
+    (name,) = kept.cursors("members:")
+    count, *keys = json.loads(kept.cursors("members:")[name])
+    kept._cursors[name] = json.dumps([count, *keys[1:]])  # as forgetting leaves it
+    await night(slack, kept, 1)
+    assert slack.count("conversations.members") == 1
