@@ -193,6 +193,7 @@ class SlackClient:
         sent = {name: value for name, value in parameters.items() if value is not None}
         bucket = self._budgets.bucket(method)
         failures = refusals = 0
+        retries = self._settings.retries
         while True:
             await bucket.take()
             self.requests[method] += 1
@@ -218,12 +219,12 @@ class SlackClient:
                     raise SlackUnavailableError("ratelimited")
             else:
                 failures += 1
-                if not (self._sdk and self._sdk.has_answered) and outcome.code in _UNREACHABLE and failures > _TRIES_TO_REACH:
+                if not (self._sdk and self._sdk.has_answered) and outcome.code in _UNREACHABLE and failures > min(_TRIES_TO_REACH, retries):
                     raise UserError(
                         f"slack.base_url: nothing answers at {urlsplit(self._settings.base_url).netloc}; is the address right, "
                         "and does this machine reach it (proxy, firewall)?"
                     )
-                if failures > self._settings.retries:
+                if failures > retries:
                     raise SlackUnavailableError(outcome.code)
                 await self._sleep(self._backoff(failures))
 
