@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
@@ -38,7 +38,8 @@ MEDIA: Final = (
 """Every medium that perdure knows, in the order in which reports show them."""
 
 EVIDENCE: Final = ("addressed", "replied", "mentioned", "reacted", "copied", "co_present")
-"""What shows that two people were in contact. `replied` is derived from threads in the warehouse, never by a connector."""
+"""What shows that two people were in contact. `replied` is derived from threads in the warehouse; what a connector says of whom a reply
+answers counts only where the thread's first message is not stored."""
 
 ACCOUNT_KINDS: Final = ("human", "bot", "app", "room", "shared_mailbox", "unknown")
 """Only `human` and `unknown` accounts become persons."""
@@ -56,13 +57,19 @@ EXCLUSIONS: Final = (
     "no_sender",
     "opted_out",
     "out_of_scope",
+    "app",
 )
 """Why an interaction is stored, and counted, without making any contact.
 
 `out_of_scope` is what is nobody else's, or private: an appointment with nobody else in it, a meeting that its organiser marks private or
 personal (neither organiser nor people are kept of it), and a call that was answered where nobody has an account: at a telephone, by a
-guest without a name. `missed` is a call that nobody answered; a voice mailbox, a queue or another service is nobody.
+guest without a name. `missed` is a call that nobody answered; a voice mailbox, a queue or another service is nobody. What an app sent in
+somebody's name (`app`) makes contacts all the same if the account is known to be a person's; the warehouse tells.
 """
+
+Authority = Literal["replaces", "completes", "yields"]
+"""How a batch's records meet those that are stored: they replace them; they do so where they say anything; or only fill in what is
+not known, since what is stored is newer."""
 
 COVERAGE_STATUSES: Final = ("observed", "partial", "missing")
 
@@ -145,7 +152,7 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
             _field(
                 "participants",
                 pa.list_(PARTICIPANT),
-                "The other accounts, each once for each kind of evidence: addressed, mentioned, reacted, copied, co_present.",
+                "The other accounts, each once for each kind of evidence: addressed, mentioned, replied, reacted, copied, co_present.",
             ),
             _field("recipient_count", pa.int32(), "To how many it was addressed in all, also where the list was too long to keep."),
             _field("minutes", pa.float64(), "How long it lasted, for meetings and calls."),
@@ -258,6 +265,7 @@ class Batch:
             value removes the cursor.
         units_done: Progress: how many units (channels, mailboxes, files) of the stream are done after this batch.
         units_total: Progress: how many there are, or None while unknown.
+        authority: How the records meet those that are stored.
     """
 
     source: str
@@ -266,6 +274,7 @@ class Batch:
     cursors: Mapping[str, str] = field(default_factory=dict)
     units_done: int = 0
     units_total: int | None = None
+    authority: Authority = "replaces"
 
     def __post_init__(self) -> None:
         for kind, records in self.records.items():

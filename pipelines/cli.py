@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -80,14 +80,18 @@ def init(home: HomeOption = None) -> None:
 
 @importing.command("slack-export", epilog="Example: perdure import slack-export acme-2026.zip")
 def import_slack_export(
-    path: Annotated[Path, typer.Argument(help="The export, as ZIP or folder.")], home: HomeOption = None, quiet: QuietOption = False
+    path: Annotated[Path, typer.Argument(help="The export, as ZIP or folder.")],
+    team_id: Annotated[str | None, typer.Option(help="The own workspace's id (T...; of an Enterprise organisation E...).")] = None,
+    own_domain: Annotated[list[str] | None, typer.Option(help="A domain of the own organisation; may be given often.")] = None,
+    home: HomeOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Import a Slack export (ZIP or folder). Importing it again changes nothing."""
     from pipelines import sync
 
     opened = prepared_home(home)
     with reporting(quiet=is_quiet(quiet)):
-        report = sync.import_slack_export(*opened, path)
+        report = sync.import_slack_export(*opened, path, team_id=team_id, own_domains=own_domain or ())
     _tell(report)
 
 
@@ -487,6 +491,13 @@ def dictionary(settings: Annotated[bool, typer.Option("--settings", help="Print 
 def _tell_failed(failed: Mapping[str, str]) -> None:
     for name, reason in failed.items():
         typer.echo(f"{name} was not read: {reason}", err=True)
+_SAID: Final = {
+    "own_workspace_unknown": "which workspace is the own one cannot be told, and nobody is taken for a colleague by guess: "
+    "import it again with --team-id or --own-domain",
+    "no_addresses": "who was forgotten is known again only where the account was stored: it shows no addresses",
+    "members_unknown": "in that many direct messages it does not show who reads them",
+}
+"""What a reason means, where it has to be said in words."""
 
 
 def _tell(report: Any, *, exits: bool = True) -> None:
@@ -494,6 +505,8 @@ def _tell(report: Any, *, exits: bool = True) -> None:
     for label, counts in (("quarantined", report.quarantined), ("not observed", report.missing)):
         for reason, count in sorted(counts.items()):
             typer.echo(f"  {label}: {count:,} ({reason})", err=True)
+            if reason in _SAID:
+                typer.echo(f"    {_SAID[reason]}", err=True)
     for note in report.notes:
         typer.echo(f"  {note}", err=True)
     if exits and report.has_gaps:

@@ -32,7 +32,17 @@ SERVICES: Final = ("slack", "microsoft365")
 """The services that a night reads, each a settings section and a package of `connectors`, in this order."""
 
 
-NOT_A_FAULT: Final = frozenset({"not_in_export", "participants_incomplete", "own_conversations_only", "excluded_by_settings"})
+NOT_A_FAULT: Final = frozenset(
+    {
+        "not_in_export",
+        "participants_incomplete",
+        "own_conversations_only",
+        "excluded_by_settings",
+        "own_workspace_unknown",
+        "no_addresses",
+        "members_unknown",
+    }
+)
 """Reasons of coverage that say what a source, a token or the settings never show, rather than what could not be read this time."""
 
 
@@ -85,12 +95,14 @@ class SyncReport:
         if "quarantine" in batch.records:
             self.quarantined.update(batch.records["quarantine"].column("reason").to_pylist())
         if "coverage" in batch.records:
-            for row in batch.records["coverage"].select(["stream", "unit_key", "status", "reason"]).to_pylist():
+            for row in batch.records["coverage"].select(["stream", "unit_key", "medium", "status", "reason"]).to_pylist():
                 reason = row["reason"] or "unknown"
-                if row["status"] != "observed" and row["unit_key"] != 0:
+                if row["status"] == "observed":
+                    continue
+                if row["unit_key"] == 0 and row["status"] == "missing" and reason not in NOT_A_FAULT:
+                    self.lost_streams[row["medium"] or row["stream"]] = reason
+                else:
                     self.missing[reason] += 1
-                elif row["status"] == "missing":
-                    self.lost_streams[row["stream"]] = reason
 
 
 def open_warehouse(home: Home, settings: Settings) -> Warehouse:
@@ -133,8 +145,17 @@ def _store(warehouse: Warehouse, batch: Batch, report: SyncReport, *, any_time: 
     reporter().update(f"{report.source} {batch.stream}", batch.units_done, batch.units_total, detail, count)
 
 
-def import_slack_export(home: Home, settings: Settings, path: Path) -> SyncReport:
+def import_slack_export(
+    home: Home, settings: Settings, path: Path, *, team_id: str | None = None, own_domains: Iterable[str] = ()
+) -> SyncReport:
     """Import a Slack export, ZIP or folder. Importing it again changes nothing.
+
+    Args:
+        home: The home.
+        settings: The settings; what `[slack]` says of the own workspace and the own domains holds here too.
+        path: The export.
+        team_id: The own workspace's id.
+        own_domains: Further domains of the own organisation.
 
     Raises:
         UserError: If it is no Slack export, or one that would write outside its folder or unpack without bound.
@@ -142,13 +163,35 @@ def import_slack_export(home: Home, settings: Settings, path: Path) -> SyncRepor
     from connectors.slack import export as slack_export
 
     pseudonyms = load_pseudonymiser(home.key_file, secret_block=settings.privacy.key_block)
+    chosen = settings.slack
     with open_warehouse(home, settings) as warehouse, warehouse.recorded("import slack-export") as counts:
         verify_key(warehouse, pseudonyms)
-        asked_out = warehouse.tombstones.marks | (settings.slack.opted_out if settings.slack else frozenset())
-        report = store_all(warehouse, slack_export.read(path, pseudonyms, opted_out=asked_out), SyncReport("slack"))
+        _note_slack_keys(warehouse)
+        batches = slack_export.read(
+            path,
+            pseudonyms,
+            team_id=team_id or (chosen.team_id if chosen else None),
+            own_domains=frozenset(own_domains) | (chosen.own_domains if chosen else frozenset()),
+            opted_out=warehouse.tombstones.marks | (chosen.opted_out if chosen else frozenset()),
+            state=warehouse.state("slack"),
+        )
+        report = store_all(warehouse, batches, SyncReport("slack"))
         counts.update(interactions=report.interaction_count, changed=report.changed_count, quarantined=report.quarantined)
         keep_status(warehouse, home, settings)
         return report
+
+
+def _note_slack_keys(warehouse: Warehouse) -> None:
+    """Note, before anything of Slack is read into a home, by which keys it knows Slack's accounts (`connectors.slack.state`)."""
+    from connectors.slack.state import BY_WORKSPACE, KEYS
+
+    keys = warehouse.memo("slack keys")
+    if keys is None:
+        is_old = warehouse.value("select exists (select 1 from raw.account where source = 'slack')")
+        keys = BY_WORKSPACE if is_old else "everywhere"
+        warehouse.remember("slack keys", keys)
+    # told again each time: cursors may be taken away, so that everything is read anew
+    warehouse.store(Batch("slack", "directory", cursors={KEYS: keys if keys == BY_WORKSPACE else ""}))
 
 
 def import_events(
@@ -272,6 +315,8 @@ def sync_source(
         if theirs is not None:
             warehouse.remember(CONFIRMED, theirs.isoformat())
         chosen = _without_the_forgotten(chosen, warehouse)
+        if source == "slack":
+            _note_slack_keys(warehouse)
         batches = _connector(source).fetch(chosen, pseudonyms, since, until or datetime.now(UTC), warehouse.state(source))
         report = asyncio.run(_store_stream(warehouse, batches, SyncReport(source), keep or _all))
         counts.update(

@@ -26,10 +26,11 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.errors import UserError
-from connectors.records import NATURAL_KEYS, SCHEMAS, Batch
+from connectors.records import NATURAL_KEYS, SCHEMAS, Authority, Batch
 from pipelines.catalog import load_catalog
 from pipelines.changes import note_changes
 from pipelines.coverage import store_coverage
+from pipelines.known import keep_known, merged
 from pipelines.local_time import local_date
 from pipelines.tombstones import Tombstones
 
@@ -275,33 +276,36 @@ class Warehouse:
                     continue
                 with self._incoming(records):
                     if kind == "interaction":
-                        changed = self._store_interactions(records, any_time=any_time)
+                        changed = self._store_interactions(records, any_time=any_time, authority=batch.authority)
                     elif kind == "sweep":
                         changed += self._sweep()
                     elif kind == "coverage":
                         store_coverage(self)
                     else:
-                        self._upsert(kind)
+                        self._upsert(kind, batch.authority)
             if cursors:
                 with self._incoming(pa.table({"name": list(cursors), "value": list(cursors.values())})):
                     self.run("delete from raw.cursor where source = $1 and name in (select name from incoming)", [batch.source])
                     self.run("insert into raw.cursor select $1, name, value from incoming where value <> ''", [batch.source])
         return Stored(batch.record_count, interactions.num_rows if interactions is not None else 0, changed)
 
-    def _upsert(self, kind: str) -> None:
+    def _upsert(self, kind: str, authority: Authority) -> None:
         """Replace records that differ by natural key; of two equal keys in one batch the later wins."""
         keys = NATURAL_KEYS[kind]
-        columns = ", ".join(SCHEMAS[kind].names)
+        names = SCHEMAS[kind].names
         same = " and ".join(f"t.{key} is not distinct from s.{key}" for key in keys)
+        last = f"select * from incoming qualify row_number() over (partition by {', '.join(keys)} order by {_ORDINAL} desc) = 1"
+        if authority != "replaces" and kind in ("account", "space"):
+            said = ", ".join(f"{merged(kind, name, authority)} as {name}" for name in names)
+            last = f"select {said} from ({last}) as s left join raw.{kind} as t on {same}"
         self.run(
-            f"create or replace temp table delta as select {columns} from ("
-            f"select * from incoming qualify row_number() over (partition by {', '.join(keys)} order by {_ORDINAL} desc) = 1) as s "
+            f"create or replace temp table delta as select {', '.join(names)} from ({last}) as s "
             f"where not exists (select 1 from raw.{kind} as t where {same} and {_same_row(kind, 't', 's')})"
         )
         self.run(f"delete from raw.{kind} as t where exists (select 1 from delta as s where {same})")
         self.run(f"insert into raw.{kind} select * from delta")
 
-    def _store_interactions(self, records: pa.Table, *, any_time: bool) -> int:
+    def _store_interactions(self, records: pa.Table, *, any_time: bool, authority: Authority) -> int:
         times = records.column("occurred_at")
         low, high = (datetime.fromisoformat(str(pa.compute.min_max(times)[end].as_py())) for end in ("min", "max"))
         bound = "true" if any_time else "t.occurred_at between $low and $high"
@@ -311,6 +315,8 @@ class Warehouse:
             f"create or replace temp table landed as select {columns} from incoming "
             f"qualify row_number() over (partition by source, interaction_key order by coalesce(is_received, false), {_ORDINAL} desc) = 1"
         )
+        if authority != "replaces":
+            keep_known(self, bound, window, authority)
         self.connection.execute(
             # whichever of two copies of an e-mail is read first: the sender's own holds
             "create or replace temp table delta as "

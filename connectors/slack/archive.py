@@ -1,4 +1,8 @@
-"""An export's files, from a folder or a ZIP that is read in place: nothing is ever unpacked to disk."""
+"""An export's files, from a folder or a ZIP that is read in place: nothing is ever unpacked to disk.
+
+Tools write lists in other ways than Slack does, and all of these are read: an array; the answer of the API, `{"ok": true, "members":
+[...]}`; JSON lines; several of them one after the other; with a byte order mark, or in UTF-16.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,8 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
@@ -27,6 +31,8 @@ _MAX_RATIO: Final = 250  # chat exports shrink ten- to sixtyfold; a bomb a thous
 _SMALL_ENTRY: Final = 10_000_000
 _SMALL_ARCHIVE: Final = 1 << 30
 _UTF8_NAME: Final = 0x800
+_WRAPPERS: Final = ("members", "users", "channels", "groups", "ims", "mpims", "conversations", "messages")
+"""Under which of these names an answer of the API holds its list."""
 
 
 class BrokenFileError(Exception):
@@ -55,18 +61,30 @@ def entries(path: Path) -> Iterator[list[Entry]]:
             or it would unpack to far more than a chat export can (a zip bomb).
     """
     if path.is_dir():
-        yield sorted(_of_folder(path), key=lambda entry: entry.path.parts)
+        with ExitStack() as opened:
+            found = []
+            for entry in _of_folder(path):
+                if len(entry.path.parts) == 1 and entry.path.suffix.lower() == ".zip":
+                    # one of several exports that lie beside each other
+                    archive = opened.enter_context(_archive(path / entry.path))
+                    found += [replace(part, path=entry.path / part.path) for part in _of_zip(archive, path / entry.path)]
+                else:
+                    found.append(entry)
+            yield sorted(found, key=lambda entry: entry.path.parts)
         return
     if not path.is_file():
         raise UserError(f"Slack export: there is no file or folder {path}; give the path of the ZIP or of the unpacked folder")
+    with _archive(path) as archive:
+        yield sorted(_of_zip(archive, path), key=lambda entry: entry.path.parts)
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
     try:
-        archive = zipfile.ZipFile(path)
+        return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(
             f"Slack export: {path} is not a readable ZIP ({type(error).__name__}); download it again, or give the folder"
         ) from None
-    with archive:
-        yield sorted(_of_zip(archive, path), key=lambda entry: entry.path.parts)
 
 
 def _of_folder(root: Path) -> Iterator[Entry]:
@@ -87,7 +105,7 @@ def _opener(path: Path) -> Callable[[], IO[bytes]]:
 
 
 def _of_zip(archive: zipfile.ZipFile, path: Path) -> Iterator[Entry]:
-    infos = [info for info in archive.infolist() if not info.is_dir()]
+    infos = [info for info in archive.infolist() if not _name(info).endswith("/")]
     total = sum(info.file_size for info in infos)
     bomb = UserError("Slack export: the ZIP would unpack to far more than a chat export can hold; it is refused as a zip bomb")
     if len(infos) > _MAX_ENTRIES or (total > _SMALL_ARCHIVE and total > _MAX_RATIO * path.stat().st_size):
@@ -98,12 +116,11 @@ def _of_zip(archive: zipfile.ZipFile, path: Path) -> Iterator[Entry]:
         if info.flag_bits & 0x1:
             raise UserError("Slack export: the ZIP is encrypted; unpack it with its password and give the folder")
         name = PurePosixPath(_name(info))
-        raw = info.orig_filename
         if (
-            name.is_absolute()
+            not name.parts
+            or name.is_absolute()
             or ".." in name.parts
-            or "\\" in raw
-            or "\x00" in raw
+            or "\x00" in info.orig_filename
             or ":" in name.parts[0][:2]
             or stat.S_ISLNK(info.external_attr >> 16)
         ):
@@ -116,17 +133,20 @@ def _zip_opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[],
 
 
 def _name(info: zipfile.ZipInfo) -> str:
-    """Return the entry's name; tools that write UTF-8 without saying so are read as UTF-8."""
+    """Return the entry's name in POSIX form.
+
+    Tools that write UTF-8 without saying so are read as UTF-8, and those of Windows that part folders by backslashes as meaning that:
+    no name of Slack's holds one.
+    """
+    name = info.filename
     if not info.flag_bits & _UTF8_NAME:
-        try:
-            return info.filename.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            pass
-    return info.filename
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/")
 
 
 def elements(entry: Entry) -> Iterator[object]:
-    """Give the elements of a JSON array, in bounded memory.
+    """Give the elements of a list, in bounded memory.
 
     Raises:
         BrokenFileError: After the last good element, where the file goes wrong: unreadable_file, broken_json, not_a_list or
@@ -135,39 +155,81 @@ def elements(entry: Entry) -> Iterator[object]:
     try:
         with entry.open() as stream:
             if entry.size <= WHOLE_FILE_LIMIT:
-                data = stream.read()
-                try:
-                    values = orjson.loads(data.removeprefix(codecs.BOM_UTF8))
-                except orjson.JSONDecodeError:
-                    yield from _streamed(iter((data,)))
-                    return
-                if not isinstance(values, list):
-                    raise BrokenFileError("not_a_list")
-                yield from values
+                yield from _decoded(stream.read())
             else:
                 yield from _streamed(iter(lambda: stream.read(_CHUNK), b""))
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError):
         raise BrokenFileError("unreadable_file") from None
 
 
+def _decoded(data: bytes) -> Iterator[object]:
+    try:
+        value = orjson.loads(data.removeprefix(codecs.BOM_UTF8))
+    except orjson.JSONDecodeError:
+        yield from _streamed(iter((data,)))
+    else:
+        yield from _unwrapped(value)
+
+
+def _unwrapped(value: object) -> Iterator[object]:
+    """Give the elements of a list, of an answer of the API that holds one, or a record that stands alone on its line."""
+    if isinstance(value, list):
+        yield from value
+    elif isinstance(value, dict) and ("id" in value or "ts" in value):
+        yield value
+    elif (
+        isinstance(value, dict)
+        and (held := next((value[name] for name in _WRAPPERS if isinstance(value.get(name), list)), None)) is not None
+    ):
+        yield from held
+    elif isinstance(value, dict) and value and all(isinstance(held, dict) and "id" in held for held in value.values()):
+        yield from value.values()
+    else:
+        raise BrokenFileError("not_a_list")
+
+
 def _streamed(chunks: Iterator[bytes]) -> Iterator[object]:
-    """Decode a JSON array whose bytes come in chunks; a few megabytes are held at a time."""
+    """Decode lists and records whose bytes come in chunks, one after the other; a few megabytes are held at a time."""
     decoder = json.JSONDecoder()
     text = _Text(chunks)
-    if text.skip_space() != "[":
-        raise BrokenFileError("not_a_list" if text.peek() else "broken_json")
-    text.at += 1
+    if not text.skip_space():
+        raise BrokenFileError("broken_json")
+    spoilt = False
+    while mark := text.skip_space():
+        if mark == "[":
+            text.at += 1
+            yield from _array(decoder, text)
+        elif mark == "{":
+            try:
+                value = _element(decoder, text)
+            except BrokenFileError as broken:
+                # of JSON lines, one that is spoilt costs itself
+                if broken.reason != "broken_json" or not text.skip_line():
+                    raise
+                spoilt = True
+                continue
+            yield from _unwrapped(value)
+        else:
+            raise BrokenFileError("not_a_list" if text.is_first else "broken_json")
+        text.is_first = False
+    if spoilt:
+        raise BrokenFileError("broken_json")
+
+
+def _array(decoder: json.JSONDecoder, text: _Text) -> Iterator[object]:
+    """Decode the rest of an array."""
     if text.skip_space() == "]":
+        text.at += 1
         return
     while True:
         text.skip_space()
         yield _element(decoder, text)
         mark = text.skip_space()
-        if mark == "]":
-            return
-        if mark != ",":
+        if mark not in ("]", ","):
             raise BrokenFileError("broken_json")
         text.at += 1
+        if mark == "]":
+            return
 
 
 class _Text:
@@ -175,15 +237,19 @@ class _Text:
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+        self._decoder: codecs.IncrementalDecoder | None = None
         self.buffer = ""
         self.at = 0
         self.ended = False
+        self.is_first = True
 
     def grow(self) -> bool:
         """Read one chunk more; return whether there was one."""
         chunk = next(self._chunks, b"")
         self.ended = not chunk
+        if self._decoder is None:
+            encoding = "utf-16" if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+            self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
         self.buffer = self.buffer[self.at :] + self._decoder.decode(chunk, final=self.ended)
         self.at = 0
         return not self.ended
@@ -200,6 +266,15 @@ class _Text:
         while (mark := self.peek()) and mark in " \t\r\n":
             self.at += 1
         return mark
+
+    def skip_line(self) -> bool:
+        """Move behind the end of the line; return whether another record begins there."""
+        while (end := self.buffer.find("\n", self.at)) < 0:
+            self.at = len(self.buffer)
+            if not self.grow():
+                return False
+        self.at = end + 1
+        return self.skip_space() == "{"
 
 
 def _element(decoder: json.JSONDecoder, text: _Text) -> Any:

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from connectors.checks import ScopeCheck
 from connectors.errors import UserError
+from connectors.slack.access import Workspace, sign_in
 from connectors.slack.client import SlackClient, SlackError, SlackUnavailableError
-from connectors.slack.directory import Workspace, sign_in
 from connectors.slack.people import is_id
 from connectors.slack.settings import SOURCE, SlackSettings
 

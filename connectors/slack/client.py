@@ -13,10 +13,13 @@ import logging
 import random
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -46,6 +49,9 @@ _MESSAGE_METHODS: Final = frozenset({"conversations.history", "conversations.rep
 _CAP: Final = 15
 _SLOW_RETRY_AFTER: Final = 30.0
 _MOST_REFUSALS: Final = 60
+_UNREACHABLE: Final = frozenset({"ClientConnectorError", "ClientConnectorDNSError", "ConnectionRefusedError", "ConnectionTimeoutError"})
+_TRIES_TO_REACH: Final = 2
+"""A service that never answered in this run and cannot be connected to is a setting to mend, not an outage to wait for."""
 
 
 class SlackError(Exception):
@@ -78,14 +84,17 @@ class _PassingError(Exception):
 class _WebClient(AsyncWebClient):
     """The SDK's client, with a transport that parses with orjson and logs nothing."""
 
+    has_answered = False
+
     async def _request(self, *, http_verb: str, api_url: str, req_args: dict[str, Any]) -> dict[str, Any]:
         assert self.session is not None  # noqa: S101  (SlackClient always gives one)
         arguments = {name: value for name, value in req_args.items() if value is not None}
         async with self.session.request(http_verb, api_url, allow_redirects=False, **arguments) as response:
             body = await response.read()
             status = response.status
+            self.has_answered = True
             if status == 429:
-                raise _PassingError("ratelimited", _retry_after(response.headers) or 0.0)
+                raise _PassingError("ratelimited", _retry_after(response.headers))
             try:
                 data = orjson.loads(body)
             except orjson.JSONDecodeError:
@@ -100,10 +109,14 @@ class _WebClient(AsyncWebClient):
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
+    stated = headers.get("Retry-After", "")
     try:
-        seconds = float(headers["Retry-After"])
-    except (KeyError, ValueError):
-        return None
+        seconds = float(stated)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return None
     return seconds if 0 <= seconds < 1e9 else None
 
 
@@ -180,6 +193,7 @@ class SlackClient:
         sent = {name: value for name, value in parameters.items() if value is not None}
         bucket = self._budgets.bucket(method)
         failures = refusals = 0
+        retries = self._settings.retries
         while True:
             await bucket.take()
             self.requests[method] += 1
@@ -196,7 +210,8 @@ class SlackClient:
                 if method in _MESSAGE_METHODS and pause is not None and pause >= _SLOW_RETRY_AFTER:
                     self._slow_refusals += 1
                     self._stop_if_limited()
-                if pause is None:
+                # a proxy on the way may leave the pause out, or state one of nothing again and again
+                if not pause:
                     pause = 2 * self._backoff(refusals)
                 # everyone who calls this method waits; a little more than asked, so that not all come back at once
                 bucket.close(min(pause + self._chance.uniform(0.0, 0.1 + 0.1 * pause), self._settings.longest_wait_seconds))
@@ -204,7 +219,12 @@ class SlackClient:
                     raise SlackUnavailableError("ratelimited")
             else:
                 failures += 1
-                if failures > self._settings.retries:
+                if not (self._sdk and self._sdk.has_answered) and outcome.code in _UNREACHABLE and failures > min(_TRIES_TO_REACH, retries):
+                    raise UserError(
+                        f"slack.base_url: nothing answers at {urlsplit(self._settings.base_url).netloc}; is the address right, "
+                        "and does this machine reach it (proxy, firewall)?"
+                    )
+                if failures > retries:
                     raise SlackUnavailableError(outcome.code)
                 await self._sleep(self._backoff(failures))
 
@@ -266,37 +286,52 @@ class SlackClient:
                 "(api.slack.com/apps, not distributed) in the workspace, install it there, and set slack.token to its token"
             )
 
-    async def pages(self, method: str, key: str, **parameters: object) -> AsyncIterator[list[Any]]:
+    async def pages(self, method: str, key: str, **parameters: object) -> AsyncGenerator[list[Any], None]:
         """Give the lists under `key` page by page, following Slack's cursor; a short or empty page is not the end.
 
+        A cursor that Slack does not know any more begins the listing anew, once; one that comes round ends it.
+
         Raises:
-            As `call`.
+            SlackError: As `call`, and `cursor_cycle` for a cursor that was followed before.
         """
         cursor: str | None = None
+        followed: set[str] = set()
+        is_again = False
         while True:
-            data = await self.call(method, cursor=cursor, **parameters)
+            try:
+                data = await self.call(method, cursor=cursor, **parameters)
+            except SlackError as error:
+                if cursor is None or is_again or error.code != "invalid_cursor":
+                    raise
+                cursor, followed, is_again = None, set(), True
+                continue
             found = data.get(key)
             yield found if isinstance(found, list) else []
-            following = next_cursor(data)
-            if following is None or following == cursor:
+            cursor = next_cursor(data)
+            if cursor is None:
                 return
-            cursor = following
+            if cursor in followed:
+                raise SlackError("cursor_cycle")
+            followed.add(cursor)
 
-    async def offset_pages(self, method: str, key: str, **parameters: object) -> AsyncIterator[list[Any]]:
+    async def offset_pages(self, method: str, key: str, **parameters: object) -> AsyncGenerator[list[Any], None]:
         """Give the lists under `key` of a Discovery method, which pages by an `offset` that each response states.
 
         Raises:
-            As `call`.
+            SlackError: As `call`, and `cursor_cycle` for an offset that was followed before.
         """
         offset: object = None
+        followed: set[str] = set()
         while True:
             data = await self.call(method, offset=offset, **parameters)
             found = data.get(key)
             yield found if isinstance(found, list) else []
-            following = data.get("offset")
-            if not following or following == offset:
+            offset = data.get("offset")
+            if not offset:
                 return
-            offset = following
+            if str(offset) in followed:
+                raise SlackError("cursor_cycle")
+            followed.add(str(offset))
 
 
 def next_cursor(data: Mapping[str, Any]) -> str | None:

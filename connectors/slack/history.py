@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from connectors.columns import MICROSECOND, to_instant
-from connectors.slack.client import SlackClient, SlackError
+from connectors.slack.client import SlackClient, SlackError, next_cursor
 from connectors.slack.messages import MessageParser, format_ts, parse_ts
-from connectors.slack.progress import CONVERSATION_CURSOR, THREAD_CURSOR, Progress, ThreadMark
+from connectors.slack.pages import Page, Root, as_root
+from connectors.slack.progress import CONVERSATION_CURSOR, MEMBERS_CURSOR, THREAD_CURSOR, Progress, ThreadMark, dump_members
 from connectors.slack.settings import SlackSettings
 from connectors.slack.spaces import Conversation
 
 _HOUR: Final = 3600 * MICROSECOND
 _DAY: Final = 24 * _HOUR
+_REVISITED_DAYS: Final = 180
+"""Replies to a thread that went on since then are read again when their channel is swept."""
 
 
 class Sink(Protocol):
@@ -33,27 +35,6 @@ class Sink(Protocol):
 
     async def flush_if_full(self) -> None:
         """Hand over what has been gathered, if that is a batch's worth."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Root:
-    """A thread's first message, as far as it says whether its replies have to be read."""
-
-    ts: str
-    moment: int
-    key: int
-    latest: int
-    count: int
-
-
-@dataclass(slots=True)
-class _Page:
-    """What reading on depends on: keys, times and roots of one page; `lowest` is the oldest time, or the window's end."""
-
-    lowest: int
-    keys: set[int] = field(default_factory=set)
-    moments: list[tuple[int, int]] = field(default_factory=list)
-    roots: list[_Root] = field(default_factory=list)
 
 
 class ConversationReader:
@@ -85,6 +66,7 @@ class ConversationReader:
         self._stored_keys = stored_keys
         self._window = settings.late_reply_days * _DAY
         self._kept_from = until - self._window  # threads that began before are left to the rolling sweep
+        self._revisited = until - _REVISITED_DAYS * _DAY
         self._oldest_swept = 0 if settings.retention_days is None else until - settings.retention_days * _DAY
 
     async def read(
@@ -210,12 +192,19 @@ class ConversationReader:
         self._sweep(conversation, min(lowest, max(start, trusted)), end, keys)
 
     async def _with_members(self, conversation: Conversation, messages: list[Any]) -> Conversation:
-        return await self._members(conversation) if messages and not conversation.members else conversation
+        """Return a direct message in which something was said with its members, and remember them."""
+        if not messages or conversation.has_members:
+            return conversation
+        found = await self._members(conversation)
+        if found.members:
+            keys = dict.fromkeys(self._sink.parser.people.key(member) for member in found.members)
+            self._sink.cursors[f"{MEMBERS_CURSOR}{found.space_key}"] = dump_members(list(keys))
+        return found
 
-    def _take(self, conversation: Conversation, messages: list[Any], start: int, end: int) -> _Page:
+    def _take(self, conversation: Conversation, messages: list[Any], start: int, end: int) -> Page:
         """Parse a page's messages in [start, end) and return what reading on depends on."""
         parser = self._sink.parser
-        page = _Page(end)
+        page = Page(end)
         for message in messages:
             moment = parse_ts(message.get("ts")) if isinstance(message, dict) else None
             if moment is not None and not start <= moment < end:
@@ -228,7 +217,7 @@ class ConversationReader:
                 page.keys.add(key)
                 page.moments.append((moment, key))
                 page.lowest = min(page.lowest, moment)
-                root = _as_root(message, moment, key)
+                root = as_root(message, moment, key)
                 if root is not None:
                     page.roots.append(root)
         return page
@@ -242,7 +231,8 @@ class ConversationReader:
         method = "discovery.conversations.history" if conversation.is_discovered else "conversations.history"
         extra: dict[str, object] = {"team": conversation.team, "reactions": 1} if conversation.is_discovered else {}
         cursor: str | None = None
-        latest = end
+        followed: set[str] = set()
+        latest = asked_from = end
         while True:
             try:
                 data = await self._client.call(
@@ -256,21 +246,29 @@ class ConversationReader:
                     **extra,
                 )
             except SlackError as error:
-                if cursor is None or error.code != "invalid_cursor":
+                # a refused cursor is replaced by the time read so far, if that got any further since the last one was
+                if cursor is None or error.code != "invalid_cursor" or latest >= asked_from:
                     raise
-                cursor = None
+                cursor, asked_from = None, latest
                 continue
             found = data.get("messages")
             messages: list[Any] = found if isinstance(found, list) else []
             moments = [moment for m in messages if isinstance(m, dict) and (moment := parse_ts(m.get("ts"))) is not None]
             lowest = min(moments, default=latest)
-            about = data.get("response_metadata")
-            following = about.get("next_cursor") if isinstance(about, dict) else None
-            following = following if isinstance(following, str) and following and following != cursor else None
-            has_more = following is not None or ((data.get("has_more") is True or bool(data.get("offset"))) and lowest < latest)
+            following = next_cursor(data)
+            if following is not None and following in followed:
+                # cursors that come round: go on by time, as long as that leads further back
+                if min(latest, lowest) >= asked_from:
+                    raise SlackError("cursor_cycle")
+                followed, following, asked_from = set(), None, min(latest, lowest)
+                has_more = True
+            else:
+                has_more = following is not None or ((data.get("has_more") is True or bool(data.get("offset"))) and lowest < latest)
             yield messages, not has_more
             if not has_more:
                 return
+            if following is not None:
+                followed.add(following)
             cursor = following
             latest = min(latest, lowest)
 
@@ -289,7 +287,7 @@ class ConversationReader:
 
     # -- threads ------------------------------------------------------------------------------------------------------
 
-    async def _read_threads(self, conversation: Conversation, roots: list[_Root], marks: dict[str, str], stored: set[int] | None) -> None:
+    async def _read_threads(self, conversation: Conversation, roots: list[Root], marks: dict[str, str], stored: set[int] | None) -> None:
         """Read the replies of those threads whose first message says something else than when they were last read."""
         if conversation.is_discovered:
             return  # Discovery's history holds replies among the messages
@@ -303,14 +301,12 @@ class ConversationReader:
                     self._sink.cursors[name] = ""
                 continue
             is_settled = self._until - root.latest >= settle
-            if known is not None:
-                if (known.latest, known.count) == (root.latest, root.count) and (known.is_settled or not is_settled):
+            if stored is not None:
+                # a sweep reads replies again, for their edits and reactions; of what ended long ago only what is not stored
+                if root.latest < self._revisited and self._sink.parser.key(conversation.channel, format_ts(root.latest)) in stored:
                     continue
-            elif stored is not None and root.moment < self._kept_from:
-                # an old thread in a sweep: no cursor is kept for it, but its latest reply is stored or it is not
-                latest = self._sink.parser.key(conversation.channel, format_ts(root.latest))
-                if latest in stored:
-                    continue
+            elif known is not None and (known.latest, known.count) == (root.latest, root.count) and (known.is_settled or not is_settled):
+                continue
             is_kept = root.moment >= self._kept_from
             if is_kept and known is None:
                 # in the same batch as its first replies: a run that is killed between them leaves a thread to look at again
@@ -328,7 +324,7 @@ class ConversationReader:
                 latest = root.latest if root.latest < self._until else last
                 self._sink.cursors[name] = ThreadMark(root.moment, latest, root.count, is_settled).dump()
 
-    async def _read_replies(self, conversation: Conversation, root: _Root, known: ThreadMark | None) -> int:
+    async def _read_replies(self, conversation: Conversation, root: Root, known: ThreadMark | None) -> int:
         """Read a thread's replies; return when the latest was sent.
 
         A thread that fits a page is read whole: that costs the same request and shows edits and deletions. Of a longer one
@@ -343,7 +339,7 @@ class ConversationReader:
         self._sweep(conversation, root.moment, self._until, seen, root.key)
         return last
 
-    async def _replies(self, conversation: Conversation, root: _Root, after: int, seen: set[int] | None) -> tuple[int, int]:
+    async def _replies(self, conversation: Conversation, root: Root, after: int, seen: set[int] | None) -> tuple[int, int]:
         """Read a thread's replies after a moment; return when the latest was sent and how many there were."""
         parser = self._sink.parser
         last, count = after, 0
@@ -370,7 +366,7 @@ class ConversationReader:
             await self._sink.flush_if_full()
         return last, count
 
-    def _thread_unread(self, conversation: Conversation, root: _Root, reason: str) -> None:
+    def _thread_unread(self, conversation: Conversation, root: Root, reason: str) -> None:
         day = to_instant(root.moment).date()
         self._sink.rows["coverage"].append(
             {
@@ -383,17 +379,3 @@ class ConversationReader:
                 "reason": reason,
             }
         )
-
-
-def _as_root(message: dict[str, Any], moment: int, key: int) -> _Root | None:
-    """Return what a message says as the first of a thread, or None if it is none."""
-    count = message.get("reply_count")
-    count = count if type(count) is int and count > 0 else 0
-    latest = parse_ts(message.get("latest_reply")) or 0
-    thread = message.get("thread_ts")
-    if thread is not None and parse_ts(thread) != moment:
-        return None
-    if thread is None and not count and not latest:
-        # whether replies were read of it before is for the caller to know
-        return _Root(str(message["ts"]), moment, key, 0, 0)
-    return _Root(str(message["ts"]), moment, key, latest, count)

@@ -13,6 +13,7 @@ Sleep = Callable[[float], Awaitable[None]]
 _TIER_2: Final = 20.0
 _TIER_3: Final = 50.0
 _TIER_4: Final = 100.0
+_SHARE: Final = 0.95
 TIERS: Final[Mapping[str, float]] = {
     "auth.test": 600.0,
     "auth.teams.list": _TIER_2,
@@ -33,14 +34,14 @@ class Bucket:
     """A token bucket: a steady rate with a short burst; a refusal closes it for a while and leaves the rate as it was.
 
     Args:
-        per_minute: The steady rate.
+        per_minute: How many requests may pass in any minute, the burst among them.
         clock: Seconds, monotonic.
         sleep: How to wait.
     """
 
     def __init__(self, per_minute: float, clock: Clock = monotonic, sleep: Sleep = asyncio.sleep) -> None:
-        self._rate = per_minute / 60.0
-        self._size = max(1.0, per_minute / 6.0)  # ten seconds' worth may go at once
+        self._size = max(1.0, min(3.0, per_minute / 6.0), per_minute / 20.0)
+        self._rate = (per_minute - self._size if self._size > 1.0 else per_minute) / 60.0
         self._left = self._size
         self._clock = clock
         self._sleep = sleep
@@ -55,7 +56,8 @@ class Bucket:
             self._updated = now
             wait = self._closed_until - now
             if wait <= 0:
-                if self._left >= 1.0:
+                # what is left over of a division may be too short for a clock to pass
+                if self._left >= 1.0 - 1e-9:
                     self._left -= 1.0
                     return
                 wait = (1.0 - self._left) / self._rate
@@ -67,7 +69,10 @@ class Bucket:
 
 
 class Budgets:
-    """One bucket a method."""
+    """One bucket a method, which is how Slack counts: whoever is refused closes it for all who call the method.
+
+    Of Slack's own limits at most 95% are used; a budget that settings give is taken as it is.
+    """
 
     def __init__(self, own: Mapping[str, float], pace: float = 1.0, clock: Clock = monotonic, sleep: Sleep = asyncio.sleep) -> None:
         self._own = own
@@ -79,6 +84,6 @@ class Budgets:
     def bucket(self, method: str) -> Bucket:
         """Return a method's bucket; a method of no known tier gets tier 2."""
         if method not in self._buckets:
-            rate = self._own.get(method, TIERS.get(method, _TIER_2)) * self._pace
-            self._buckets[method] = Bucket(rate, self._clock, self._sleep)
+            rate = self._own.get(method, _SHARE * TIERS.get(method, _TIER_2))
+            self._buckets[method] = Bucket(rate * self._pace, self._clock, self._sleep)
         return self._buckets[method]

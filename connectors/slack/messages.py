@@ -52,7 +52,10 @@ _SUBTYPES: Final[Mapping[str | None, str]] = {
             "channel_purpose",
             "channel_topic",
             "channel_unarchive",
+            # what Slack notes on canvases: the head of their comments, and links put into them
+            "document_comment_root",
             "document_mention",
+            "document_unfurl",
             "ekm_access_denied",
             "emoji_changed",
             "file_changed",
@@ -130,7 +133,7 @@ class _Details(NamedTuple):
 class MessageParser:
     """Turns messages into growing columns of interactions and rows of quarantine.
 
-    Keys: `interaction_key` = `Pseudonymiser.key("slack:message", f"{team}:{channel}:{ts}")`, since a ts is unique only in its
+    Keys: `interaction_key` = `Pseudonymiser.key("slack:message", f"{namespace}:{channel}:{ts}")`, since a ts is unique only in its
     channel; `thread_key` is the same of the thread's root; so a reply broadcast to the channel, which Slack returns both
     in the channel and in its thread, is one interaction.
 
@@ -149,7 +152,7 @@ class MessageParser:
 
     def key(self, channel: str, ts: str) -> int:
         """Return the interaction_key of a message from its ts as Slack writes it."""
-        return self._pseudonyms.key("slack:message", f"{self.people.team}:{channel}:{ts}", remember=False)
+        return self._pseudonyms.key("slack:message", f"{self.people.namespace}:{channel}:{ts}", remember=False)
 
     def take(self) -> tuple[Interactions, list[dict[str, Any]]]:
         """Return what was parsed since the last call, and begin anew."""
@@ -236,12 +239,7 @@ class MessageParser:
         if kind == _HUDDLE:
             details = self._huddle(message, moment, subtype)
         else:
-            exclusion = kind if kind != _HUMAN else None
-            if exclusion is None:
-                if get("is_ephemeral") is True:
-                    exclusion = "system"
-                elif get("bot_id") or get("bot_profile") or sender in self.people.bots or sender == SLACKBOT:
-                    exclusion = "bot"
+            exclusion = kind if kind != _HUMAN else self._exclusion(message, sender)
             details = self._message(message, conversation, sender, exclusion)
         self.columns.add(
             own_key,
@@ -258,39 +256,44 @@ class MessageParser:
         )
         return None
 
+    @staticmethod
+    def _exclusion(message: dict[str, Any], sender: str | None) -> str | None:
+        """Return why a message of a human kind makes no contact; None where it may.
+
+        It rests on the message alone, so that it does not matter when its author is learnt: whose accounts are bots is for the
+        warehouse to know. An app may post in a person's name, `user` and `bot_profile` side by side: that is the person's message
+        if the directory says that this is a person, and nobody becomes a bot by it. What a workflow posts is nobody's.
+        """
+        if message.get("is_ephemeral") is True:
+            return "system"
+        profile = message.get("bot_profile")
+        is_workflow = isinstance(profile, dict) and profile.get("is_workflow_bot") is True
+        is_by_app = bool(message.get("bot_id") or profile)
+        if sender == SLACKBOT or is_workflow or (is_by_app and not message.get("user")):
+            return "bot"
+        return "app" if is_by_app else None
+
     def _message(self, message: dict[str, Any], conversation: Conversation, sender: str | None, exclusion: str | None) -> _Details:
         people = self.people
         medium = conversation.medium
-        if exclusion is not None:
+        if exclusion is not None and exclusion != "app":
             if exclusion == "deleted":
                 sender = None  # Slack puts its own bot in the place of the author
-            elif exclusion == "bot" and sender is not None and (message.get("subtype") == "bot_message" or message.get("bot_profile")):
-                people.saw_bot(sender)
             return _Details(medium, None if sender is None else people.key(sender), exclusion=exclusion)
         assert sender is not None  # noqa: S101  (add() quarantines a human message without one)
-        team = message.get("user_team") or message.get("source_team") or message.get("team")
-        if is_id(team) and team not in people.own_teams:
-            people.saw_team(sender, team)
+        self._note_team(message, sender)
         sender_key = people.key(sender)
 
-        users: dict[str, None] = {}
-        groups: dict[str, None] = {}
-        text = message.get("text")
-        if text:
-            mentions.in_text(text, users, groups)
-        blocks = message.get("blocks")
-        if blocks:
-            mentions.in_blocks(blocks, users, groups)
-        for group in groups:
-            users.update(dict.fromkeys(self.usergroups.get(group, ())))
+        users = {} if conversation.is_direct else self._mentioned(message)
         users.pop(sender, None)
-        others = [member for member in conversation.members if member != sender]
-        recipients = len(others) if conversation.members else len(users)
+        members = conversation.member_keys or [people.key(member) for member in conversation.members]
+        others = [member for member in members if member != sender_key]
+        recipients = len(users) if not conversation.is_direct else len(others) if members and conversation.is_whole else None
         if sender_key in people.opted_out:
             return _Details(medium, None, recipients, exclusion="opted_out")
         participants: list[tuple[int, str]] = []
         if len(others) <= PARTICIPANT_LIMIT:
-            participants += self._participants(others, "addressed")
+            participants += [(member, "addressed") for member in others if member not in people.opted_out]
         if len(users) <= PARTICIPANT_LIMIT:
             participants += self._participants(users, "mentioned")
         reactions = message.get("reactions")
@@ -301,7 +304,33 @@ class MessageParser:
                 if type(listed) is list:
                     reactors.update((user, None) for user in listed if user != sender and is_id(user))
             participants += self._participants(reactors, "reacted")
-        return _Details(medium, sender_key, recipients, participants)
+        parent = message.get("parent_user_id")
+        if not conversation.is_direct and is_id(parent) and parent != sender:
+            # whom it answers, for a thread whose first message is not to be had
+            participants += self._participants((parent,), "replied")
+        return _Details(medium, sender_key, recipients, participants, exclusion=exclusion)
+
+    def _note_team(self, message: dict[str, Any], sender: str) -> None:
+        profile = message.get("user_profile")
+        profile = profile if isinstance(profile, dict) else {}
+        team = message.get("user_team") or message.get("source_team") or message.get("team") or profile.get("team")
+        if is_id(team):
+            is_guest = profile.get("is_restricted") is True or profile.get("is_ultra_restricted") is True
+            self.people.saw_team(sender, team, is_guest=is_guest)
+
+    def _mentioned(self, message: dict[str, Any]) -> dict[str, None]:
+        """Return whom a channel's message mentions. In a direct message a mention reaches nobody who is not in it."""
+        users: dict[str, None] = {}
+        groups: dict[str, None] = {}
+        text = message.get("text")
+        if text:
+            mentions.in_text(text, users, groups)
+        blocks = message.get("blocks")
+        if blocks:
+            mentions.in_blocks(blocks, users, groups)
+        for group in groups:
+            users.update(dict.fromkeys(self.usergroups.get(group, ())))
+        return users
 
     def _participants(self, users: Iterable[str], evidence: str) -> list[tuple[int, str]]:
         people = self.people

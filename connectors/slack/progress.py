@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Final, Self
@@ -10,6 +11,8 @@ import orjson
 
 CONVERSATION_CURSOR: Final = "conversation:"
 THREAD_CURSOR: Final = "thread:"
+MEMBERS_CURSOR: Final = "members:"
+"""Begins the cursor of a direct message's members: how many they are, and their account keys."""
 
 
 @dataclass(slots=True)
@@ -90,3 +93,17 @@ class ThreadMark:
     def dump(self) -> str:
         """Return the cursor's value."""
         return f"{self.root}|{self.latest}|{self.count}|{int(self.is_settled)}"
+
+
+def parse_members(value: str) -> tuple[int, ...]:
+    """Return the members that a cursor holds; nothing if not all of them are in it any more, and they are asked for again."""
+    try:
+        count, *keys = orjson.loads(value)
+    except (orjson.JSONDecodeError, TypeError, ValueError):
+        return ()
+    return tuple(keys) if count == len(keys) and all(type(key) is int for key in keys) else ()
+
+
+def dump_members(keys: Sequence[int]) -> str:
+    """Return the cursor's value for a direct message's members."""
+    return orjson.dumps([len(keys), *keys]).decode()

@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from time import monotonic
 from typing import Any, Final
@@ -17,20 +17,21 @@ import pyarrow as pa
 from connectors.columns import records, to_instant, to_microseconds
 from connectors.pseudonyms import Pseudonymiser
 from connectors.records import Batch
+from connectors.slack.access import Workspace, sign_in
 from connectors.slack.client import SlackClient, SlackError, SlackUnavailableError
-from connectors.slack.directory import ACCOUNT_CURSOR, Directory, Workspace, sign_in
+from connectors.slack.directory import ACCOUNT_CURSOR, Directory
 from connectors.slack.history import ConversationReader
 from connectors.slack.messages import MessageParser
-from connectors.slack.progress import CONVERSATION_CURSOR, THREAD_CURSOR, Progress
+from connectors.slack.progress import CONVERSATION_CURSOR, MEMBERS_CURSOR, THREAD_CURSOR, Progress, parse_members
 from connectors.slack.settings import SOURCE, SlackSettings
 from connectors.slack.spaces import Conversation
+from connectors.slack.state import RUN, namespace_of
 from connectors.state import State
 
 _LOGGER: Final = logging.getLogger(__name__)
 ROWS_A_BATCH: Final = 20_000
 _CONVERSATIONS_A_BATCH: Final = 200
 _SECONDS_A_BATCH: Final = 2.0
-_RUN_CURSOR: Final = "run"
 _FAILURES_IN_A_ROW: Final = 3
 
 
@@ -69,7 +70,8 @@ async def fetch(
             client = await stack.enter_async_context(SlackClient(settings))
         run = _Run(client, settings, pseudonyms, since, until, state)
         async for batch in await stack.enter_async_context(aclosing(run.batches())):
-            yield batch
+            # a token that shows less than the one before takes nothing back
+            yield replace(batch, authority="completes")
 
 
 @dataclass(slots=True)
@@ -137,7 +139,8 @@ class _Run:
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         workspace = await sign_in(self.client)
-        self.directory = Directory(self.client, workspace, self.settings, self.pseudonyms, (self._last_day(), self.today))
+        namespace = namespace_of(self.state, workspace.team)
+        self.directory = Directory(self.client, workspace, self.settings, self.pseudonyms, (self._last_day(), self.today), namespace)
         self.directory.remember(self.state.cursors(ACCOUNT_CURSOR), self.today)
         async for rows in self.directory.read():
             tables = records(SOURCE, **rows)
@@ -151,7 +154,7 @@ class _Run:
             SOURCE,
             "messages",
             records(SOURCE, coverage=self._observed()),
-            {_RUN_CURSOR: str(self.until)},
+            {RUN: str(self.until)},
             units_done=len(tasks),
             units_total=len(tasks),
         )
@@ -165,7 +168,7 @@ class _Run:
 
     def _last_day(self) -> date:
         """The day on which the run before this one ended, or on which a first run begins."""
-        before = self.state.cursor(_RUN_CURSOR)
+        before = self.state.cursor(RUN)
         start = int(before) if before is not None and before.isdigit() else self.since
         return to_instant(min(start, self.until)).date()
 
@@ -184,6 +187,7 @@ class _Run:
             progress = Progress.parse(value)
             if progress is not None:
                 known[int(name.removeprefix(CONVERSATION_CURSOR))] = progress
+        members = self.state.cursors(MEMBERS_CURSOR)
         tasks: dict[int, _Task] = {}
         coverage: list[dict[str, Any]] = []
         cursors: dict[str, str] = {}
@@ -202,18 +206,22 @@ class _Run:
                 continue
             if progress is not None and progress.is_finished and conversation.is_archived and not self._goes_back(progress):
                 continue
+            if not conversation.has_members and f"{MEMBERS_CURSOR}{key}" in members:
+                conversation = replace(conversation, member_keys=parse_members(members[f"{MEMBERS_CURSOR}{key}"]))
+                self.directory.people.meet(conversation.member_keys)
             tasks[key] = _Task(conversation, progress or self._unbegun(conversation))
         for key, progress in known.items():
-            if key not in listed and not progress.is_gone:
+            if key not in listed and not progress.is_gone and progress.medium not in self.directory.unlisted_media:
                 # deleted, or the token's owner was removed: said once, from where it was left to now
                 progress.is_gone = True
                 coverage.append(self._missing(key, progress.medium, to_instant(progress.through).date(), "not_listed"))
                 cursors[f"{CONVERSATION_CURSOR}{key}"] = progress.dump()
+                cursors[f"{MEMBERS_CURSOR}{key}"] = ""
         for name, value in self.state.cursors(THREAD_CURSOR).items():
             space_key = int(name.split(":")[1])
             if space_key in tasks:
                 tasks[space_key].marks[name] = value
-            elif space_key not in listed:
+            elif space_key not in listed and (space_key not in known or known[space_key].medium not in self.directory.unlisted_media):
                 cursors[name] = ""
         self._choose_sweeps(list(tasks.values()))
         return list(tasks.values()), coverage, cursors

@@ -1,7 +1,8 @@
 -- description: Every account seen in a source, and the person behind it. Accounts that share an address, as main address or as
---   alias, belong to one person, across sources. An account without an address is a person of its own. An address without a directory
---   entry is a robot's or a list's, and no person's, where it behaves like one: one outside that has sent 50 e-mails to 20 people or more
---   and was never written to; one inside to which 5 people or more have written 10 e-mails and that has never sent any.
+--   alias, belong to one person, across sources, and so do accounts to which an Enterprise organisation gives one id. An account without
+--   either is a person of its own. An address without a directory entry is a robot's or a list's, and no person's, where it behaves like
+--   one: one outside that has sent 50 e-mails to 20 people or more and was never written to; one inside to which 5 people or more have
+--   written 10 e-mails and that has never sent any.
 -- grain: source, account_key
 -- column: account_key | key | The account, a keyed hash of the source's id.
 -- column: source | text | The source that it is an account of.
@@ -16,12 +17,16 @@
 -- unique: source, account_key
 -- not_null: source, account_key, kind, organisation_key, has_address
 -- caveat: A person outside to whom nobody ever writes, and who writes to very many, is taken for a robot. It makes no mutual tie less.
--- caveat: Two accounts without addresses of the same human are counted as two people.
+-- caveat: Two accounts of the same human that show neither an address nor a shared id are counted as two people.
 -- restricted: yes
 with recursive
+-- an account without an address is known by itself
+known as (
+    select *, coalesce(person_id, md5(source || ':' || account_key)) as own_id from raw.account
+),
 -- which pseudonyms name the same person: main address and aliases, closed over chains; a component's least id stands for it
 same_person(left_id, right_id) as (
-    select person_id, unnest(alias_ids) from raw.account where person_id is not null and len(alias_ids) > 0
+    select own_id, unnest(alias_ids) from known where len(alias_ids) > 0
 ),
 edge as (
     select left_id, right_id from same_person
@@ -80,22 +85,24 @@ stated as (
 resolved as (
     select
         a.* replace (case when r.account_key is null then a.kind else 'bot' end as kind),
-        coalesce(c.canonical_id, a.person_id, md5(a.source || ':' || a.account_key)) as person,
+        coalesce(c.canonical_id, a.own_id) as person,
         coalesce(
             named.organisation_key,
             d.organisation_key,
             case
                 when s.organisation is not null then 'unknown'
                 when a.is_guest then 'unknown'
+                -- Slack does not show of which workspace they are, or which is the own one: nobody is a colleague by default
+                when a.source = 'slack' and a.is_guest is null then 'unknown'
                 -- the source says that an address without an entry is a colleague's: someone who left
                 when a.kind <> 'unknown' or a.domain_key is null or not a.is_guest then 'own'
                 when exists (select 1 from raw.organisation_domain where organisation_key = 'own') then 'unknown'
                 else 'own'
             end
         ) as organisation_key
-    from raw.account as a
+    from known as a
     left join robot as r on r.source = a.source and r.account_key = a.account_key
-    left join canonical as c on c.id = a.person_id
+    left join canonical as c on c.id = a.own_id
     left join stated as s on s.source = a.source and s.account_key = a.account_key
     left join core.organisation as named on lower(named.name) = lower(s.organisation) or named.organisation_key = lower(s.organisation)
     left join raw.organisation_domain as d on d.domain_key = a.domain_key

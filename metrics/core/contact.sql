@@ -1,7 +1,8 @@
 -- description: Directed person-to-person parts of interactions. From message to contact:
 --   a direct message, chat or call reaches each other member (weight 1/(n-1));
---   a channel message reaches whom it mentions; a reply reaches the thread's first author and the latest earlier author other than the
---   replier; mentioned and replied together weigh 1, split evenly, and who is both counts as replied;
+--   a channel message reaches whom it mentions; a reply reaches the thread's first author (where the first message is not stored: whom
+--   the source says that it was) and the latest earlier author other than the replier; mentioned and replied together weigh 1, split
+--   evenly, and who is both counts as replied;
 --   a reaction reaches the author (weight 0.1, evidence of its own);
 --   an e-mail reaches its recipients, a copied one half as much as an addressed one, together 1; what a delegate sends in another's
 --   name, or for a shared mailbox, is the delegate's: contact is what someone did, and whose name stands on it is not who turned to whom;
@@ -76,7 +77,8 @@ thread_message as (
     from raw.interaction as i
     join replied_thread as t on t.source = i.source and t.thread_key = coalesce(i.thread_key, i.interaction_key)
     join core.account as s on s.source = i.source and s.account_key = i.sender_key
-    where s.person_key is not null and i.exclusion is null and i.medium in ('slack_channel', 'teams_channel')
+    where s.person_key is not null and (i.exclusion is null or i.exclusion = 'app' and s.kind = 'human')
+        and i.medium in ('slack_channel', 'teams_channel')
         and i.occurred_at >= getvariable('touched_threads_from') and i.occurred_at < getvariable('touched_to')
 ),
 turn as (
@@ -105,6 +107,16 @@ replied as (
     from answered as a
     join reply as r on r.source = a.source and r.interaction_key = a.interaction_key
     where a.previous_author_key <> r.sender_key
+    union all
+    -- the first message was sent before what is stored begins: the source says whose it was
+    select r.row_number, n.person_key
+    from named as n
+    join reply as r on r.row_number = n.row_number
+    where n.evidence = 'replied' and not exists (
+        select 1 from raw.interaction as root
+        where root.source = r.source and root.interaction_key = r.thread_key and root.occurred_at >= getvariable('touched_threads_from')
+            and root.occurred_at < getvariable('touched_to')
+    )
 ),
 -- one row a reached person: addressed before copied, replied before mentioned; a mention adds nothing where all are addressed
 reached as (

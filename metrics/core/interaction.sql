@@ -36,7 +36,9 @@ select
     len(i.participants) as participant_count,
     i.minutes,
     case
-        when i.exclusion is not null then i.exclusion
+        when i.exclusion <> 'app' then i.exclusion
+        -- what an app sent in somebody's name is theirs if the account is known to be a person's
+        when i.exclusion = 'app' and s.kind is distinct from 'human' then 'bot'
         when s.kind in ('bot', 'app', 'room') then 'bot'
         when i.medium = 'email' and greatest(coalesce(i.recipient_count, 0), len(i.participants)) > getvariable('bulk_cap') then 'over_cap'
         when i.medium in ('slack_huddle', 'call', 'meeting_online', 'meeting_in_person', 'meeting_hybrid', 'meeting_unknown')

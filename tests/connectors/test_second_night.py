@@ -19,6 +19,7 @@ from connectors.sandbox import evolution as evolution_module
 from connectors.sandbox.graph_directory import object_id
 from connectors.sandbox.log import MEDIUM
 from connectors.sandbox.slack_messages import channel_id, ts_text
+from connectors.slack.people import ANYWHERE
 from pipelines.build import build
 from pipelines.settings import Settings
 from pipelines.warehouse import Warehouse
@@ -111,7 +112,7 @@ def test_late_replies_edits_and_deletions_are_all_right(sandbox: Sandbox, organi
 
     def stored(event: int) -> Any:
         channel = channel_id(log.spaces[int(log.space[event])])
-        key = P.key("slack:message", f"{sandbox.slack.directory.users()[0]['team_id']}:{channel}:{ts_text(int(log.at[event]))}")
+        key = P.key("slack:message", f"{ANYWHERE}:{channel}:{ts_text(int(log.at[event]))}")
         rows = warehouse.run(
             "select exclusion, thread_key, interaction_key, participants from raw.interaction where interaction_key = $1", [key]
         )

@@ -15,6 +15,7 @@ from connectors.sandbox import Faults, Organisation, Sandbox, World, make
 from connectors.sandbox import log as l
 from connectors.sandbox.names import EXTERNAL_TEAMS, SLACK_TEAM
 from connectors.sandbox.slack_messages import channel_id, ts_text, user_id
+from connectors.slack.people import ANYWHERE
 from connectors.state import MemoryState
 
 KEY = b"a key for tests that has 32 bytes at least"
@@ -50,11 +51,11 @@ async def test_slack_is_collected_whole(small: Organisation, rate: float) -> Non
         assert len(found) == len(visible)
         for event in visible.tolist():
             channel = channel_id(log.spaces[int(log.space[event])])
-            row = found[pseudonyms.key("slack:message", f"{SLACK_TEAM}:{channel}:{ts_text(int(log.at[event]))}")]
+            row = found[pseudonyms.key("slack:message", f"{ANYWHERE}:{channel}:{ts_text(int(log.at[event]))}")]
             if log.what[event] == l.MESSAGE and MEDIA[int(log.medium[event])] == "slack_channel":
                 mentioned = {key for evidence, key in row["participants"] if evidence == "mentioned"}
                 told = {
-                    pseudonyms.key("slack:account", f"{SLACK_TEAM}:{user_id(who)}")
+                    pseudonyms.key("slack:account", f"{ANYWHERE}:{user_id(who)}")
                     for who, proof in log.participants(event)
                     if proof == l.PROOF["mentioned"]
                 }

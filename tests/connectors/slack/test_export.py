@@ -19,6 +19,7 @@ from connectors.pseudonyms import Pseudonymiser
 from connectors.records import Batch
 from connectors.slack import archive
 from connectors.slack.export import read
+from connectors.slack.people import ANYWHERE
 
 TEAM = "T0HOME"
 CANARY = "CANARYXYLOPHONE"
@@ -85,7 +86,7 @@ def test_full_layout_has_every_medium(write_export: Write, pseudonyms: Pseudonym
         },
     )
     batches = list(read(root, pseudonyms))
-    key = {name: pseudonyms.key("slack:account", f"{TEAM}:{name}") for name in ("U1", "U2", "U3")}
+    key = {name: pseudonyms.key("slack:account", f"{ANYWHERE}:{name}") for name in ("U1", "U2", "U3")}
     found = {row["medium"]: row for row in rows(batches, "interaction")}
     assert [p["account_key"] for p in found["slack_group_dm"]["participants"]] == [key["U2"], key["U3"]]
     assert found["slack_dm"]["participants"] == [{"account_key": key["U1"], "evidence": "addressed"}]
@@ -136,8 +137,8 @@ def test_unknown_and_deleted_people_and_bots(write_export: Write, make_user: Any
         make_user("U2", is_restricted=True, profile={"email": "guest@client.org"}),
         make_user("UB", is_bot=True, profile={"bot_id": "B1"}),
         make_user("U3", profile={}),
-        make_user("U4", team_id="T0CLIENT", profile={}),
-        make_user("U5", team_id="T0CLIENT", profile={"email": "x@example.com"}),
+        make_user("U4", team_id="T0CLIENT", profile={}, is_stranger=True),
+        make_user("U5", team_id="T0CLIENT", profile={"email": "x@example.com"}, is_stranger=True),
         "not a user",
         {"id": 5},
     ]
@@ -154,7 +155,7 @@ def test_unknown_and_deleted_people_and_bots(write_export: Write, make_user: Any
     batches = list(read(write_export(days, users=users), pseudonyms, own_domains=frozenset({"example.com"})))
     by_key = {row["account_key"]: row for row in rows(batches, "account")}
     account = {
-        name: by_key[pseudonyms.key("slack:account", f"{TEAM}:{name}")]
+        name: by_key[pseudonyms.key("slack:account", f"{ANYWHERE}:{name}")]
         for name in ("U1", "U2", "UB", "U3", "U4", "U5", "U7", "U8", "U9", "B7")
     }
     assert len(by_key) == 10
@@ -170,7 +171,12 @@ def test_unknown_and_deleted_people_and_bots(write_export: Write, make_user: Any
     assert (account["U7"]["kind"], account["U7"]["domain_key"], account["U7"]["is_guest"]) == ("unknown", client, True)
     assert (account["U8"]["kind"], account["U8"]["domain_key"], account["U9"]["kind"]) == ("unknown", None, "unknown")
     assert account["B7"]["kind"] == "bot"
-    assert [row["exclusion"] for row in rows(batches, "interaction")] == [None, "bot", None, "bot"]
+    assert [row["exclusion"] for row in rows(batches, "interaction")] == [
+        None,
+        None,
+        None,
+        "bot",
+    ]  # a bot's account is for the warehouse to know
     assert [row["reason"] for row in rows(batches, "quarantine")] == ["malformed_user", "malformed_user"]
 
 
@@ -186,7 +192,7 @@ def test_organisation_wide_export_takes_every_workspace_as_its_own(tmp_path: Pat
     batches = list(read(root, pseudonyms))
     assert {row["is_guest"] for row in rows(batches, "account")} == {False}
     # the organisation's id of a person is the same account
-    assert {row["sender_key"] for row in rows(batches, "interaction")} == {pseudonyms.key("slack:account", "E1:U1")}
+    assert {row["sender_key"] for row in rows(batches, "interaction")} == {pseudonyms.key("slack:account", f"{ANYWHERE}:U1")}
 
 
 @pytest.mark.parametrize(
@@ -240,7 +246,7 @@ def test_channels_that_share_a_name_lose_nothing_and_say_so(write_export: Write,
 def test_unicode_names_composed_or_not(write_export: Write, pseudonyms: Pseudonymiser) -> None:
     lists = {"channels.json": [{"id": "C1", "name": "caf\u00e9"}, {"id": "C2", "name": "日本語"}]}
     root = write_export({"cafe\u0301": {"2020-09-13": [message(1)]}, "日本語": {"2020-09-13": [message(2)]}}, lists=lists)
-    expected = {pseudonyms.key("slack:space", f"{TEAM}:{channel}") for channel in ("C1", "C2")}
+    expected = {pseudonyms.key("slack:space", f"{ANYWHERE}:{channel}") for channel in ("C1", "C2")}
     assert {row["space_key"] for row in rows(read(root, pseudonyms), "interaction")} == expected
     assert {row["space_key"] for row in rows(read(zipped(root), pseudonyms), "interaction")} == expected
 
@@ -258,7 +264,7 @@ def test_names_in_utf_8_without_the_flag(tmp_path: Path, pseudonyms: Pseudonymis
             at = data.find(signature, at + 4)
     target.write_bytes(bytes(data))
     found = rows(read(target, pseudonyms, team_id=TEAM), "interaction")
-    assert [row["space_key"] for row in found] == [pseudonyms.key("slack:space", f"{TEAM}:C1")]
+    assert [row["space_key"] for row in found] == [pseudonyms.key("slack:space", f"{ANYWHERE}:C1")]
 
 
 @pytest.mark.parametrize(
@@ -358,7 +364,7 @@ def test_the_opted_out_leave_no_trace_but_a_count(write_export: Write, pseudonym
     assert [row["participants"] for row in found][:2] == [[], []]
     assert [row["recipient_count"] for row in found] == [1, 1, 1]
     assert found[0]["sender_key"] is None
-    assert pseudonyms.key("slack:account", f"{TEAM}:U1") not in {row["account_key"] for row in rows(batches, "account")}
+    assert pseudonyms.key("slack:account", f"{ANYWHERE}:U1") not in {row["account_key"] for row in rows(batches, "account")}
     assert hidden not in {row["person_id"] for row in rows(batches, "account")}
 
 

@@ -23,7 +23,7 @@ from connectors.pseudonyms import Pseudonymiser
 from connectors.records import SCHEMAS
 from connectors.slack import SlackClient, SlackError, SlackSettings, export, fetch, spaces
 from connectors.slack.messages import MessageParser
-from connectors.slack.people import People
+from connectors.slack.people import ANYWHERE, People
 from connectors.state import MemoryState
 
 TEAM = "T0HOME"
@@ -89,7 +89,7 @@ def workspace(fake_slack: Any) -> tuple[Any, set[int]]:
         for hours in (30, 20, 10)
     ]
     said += [("C1", fake.answer("C1", ts(20), ts(hours))) for hours in (9, 8)]
-    return fake, {P.key("slack:message", f"{TEAM}:{channel}:{stamp}") for channel, stamp in said}
+    return fake, {P.key("slack:message", f"{ANYWHERE}:{channel}:{stamp}") for channel, stamp in said}
 
 
 def read(fake: Any, spoil: Callable[[Any], Any]) -> dict[str, list[dict[str, Any]]]:
@@ -128,7 +128,7 @@ def test_junk_among_good_elements_of_any_list_loses_none_of_them(fake_slack: Any
     stored = {row["interaction_key"]: row for row in found["interaction"]}
     assert good <= stored.keys()
     assert {stored[key]["exclusion"] for key in good} == {None}
-    assert {P.key("slack:account", f"{TEAM}:{name}") for name in ("U1", "U2", "U3")} <= {row["account_key"] for row in found["account"]}
+    assert {P.key("slack:account", f"{ANYWHERE}:{name}") for name in ("U1", "U2", "U3")} <= {row["account_key"] for row in found["account"]}
     assert len({row["space_key"] for row in found["space"]}) >= 4
     assert put
     if not any(isinstance(value, dict) for value in junk):
@@ -196,20 +196,20 @@ WHOLE = {
 @pytest.mark.parametrize("field", sorted(WHOLE))
 @pytest.mark.parametrize("value", [HUGE, [HUGE], {"x": HUGE}], ids=["text", "list", "object"])
 def test_ten_megabytes_in_any_field_are_refused_or_passed_over_at_once(field: str, value: Any) -> None:
-    parser = MessageParser(P, People(P, TEAM))
+    parser = MessageParser(P, People(P, {TEAM}))
     where = spaces.Conversation("C1", 1, "slack_channel")
     began = time.process_time()
     parser.parse([{**WHOLE, field: value}, message(2)], where)
     columns, refused = parser.take()
     assert len(columns) + len(refused) == 2
-    assert P.key("slack:message", f"{TEAM}:C1:{ts(2)}") in columns.interaction_key
+    assert P.key("slack:message", f"{ANYWHERE}:C1:{ts(2)}") in columns.interaction_key
     assert all(len(row["reason"]) < 40 for row in refused)
     assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("field", ["id", "team_id", "name", "deleted", "is_bot", "profile", "enterprise_user"])
 def test_ten_megabytes_in_any_field_of_a_directory_are_refused_or_passed_over(field: str) -> None:
-    people = People(P, TEAM)
+    people = People(P, {TEAM})
     rows, refused = people.listed(
         [{"id": "U1", "profile": {"email": "a@x.example"}, field: HUGE}, {"id": "U2", "profile": {"email": HUGE}}]
     )

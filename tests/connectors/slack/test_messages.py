@@ -13,7 +13,7 @@ from connectors.columns import PARTICIPANT_LIMIT, records
 from connectors.pseudonyms import Pseudonymiser
 from connectors.slack import spaces
 from connectors.slack.messages import MessageParser, format_ts, parse_ts
-from connectors.slack.people import People
+from connectors.slack.people import ANYWHERE, People
 
 TEAM = "T0HOME"
 TS = "1600000001.000100"
@@ -22,19 +22,19 @@ CONTENT = "CANARYXYLOPHONE"
 
 
 def account(name: str) -> int:
-    return PSEUDONYMS.key("slack:account", f"{TEAM}:{name}")
+    return PSEUDONYMS.key("slack:account", f"{ANYWHERE}:{name}")
 
 
 def key(ts: str, channel: str = "C1") -> int:
-    return PSEUDONYMS.key("slack:message", f"{TEAM}:{channel}:{ts}")
+    return PSEUDONYMS.key("slack:message", f"{ANYWHERE}:{channel}:{ts}")
 
 
 def conversation(medium: str = "slack_channel", members: tuple[str, ...] = ()) -> spaces.Conversation:
-    return spaces.Conversation("C1", PSEUDONYMS.key("slack:space", f"{TEAM}:C1"), medium, members=members)
+    return spaces.Conversation("C1", PSEUDONYMS.key("slack:space", f"{ANYWHERE}:C1"), medium, members=members)
 
 
 def parser(**about: Any) -> MessageParser:
-    return MessageParser(PSEUDONYMS, People(PSEUDONYMS, TEAM), **about)
+    return MessageParser(PSEUDONYMS, People(PSEUDONYMS, {TEAM}), **about)
 
 
 def parse(message: Any, where: spaces.Conversation | None = None, by: MessageParser | None = None) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def test_a_channel_message_without_mention_addresses_nobody() -> None:
         "interaction_key": key(TS),
         "occurred_at": row["occurred_at"],
         "medium": "slack_channel",
-        "space_key": PSEUDONYMS.key("slack:space", f"{TEAM}:C1"),
+        "space_key": PSEUDONYMS.key("slack:space", f"{ANYWHERE}:C1"),
         "thread_key": None,
         "sender_key": account("U1"),
         "participants": [],
@@ -135,7 +135,7 @@ def test_direct_messages_address_every_other_member() -> None:
     assert (people(direct, "addressed"), direct["recipient_count"]) == ({account("U2")}, 1)
     group = parse(said(text="<@U3>"), conversation("slack_group_dm", ("U1", "U2", "U3")))
     assert people(group, "addressed") == {account("U2"), account("U3")}
-    assert people(group, "mentioned") == {account("U3")}
+    assert people(group, "mentioned") == set()  # everybody in it is addressed, and nobody else sees it
     alone = parse(said(), conversation("slack_dm", ("U1",)))
     assert (alone["participants"], alone["recipient_count"]) == ([], 0)
 
@@ -166,7 +166,7 @@ def test_threads() -> None:
     assert reply["thread_key"] == root["thread_key"] == old["thread_key"] == root["interaction_key"] == key(TS)
     assert (root["reply_count"], reply["reply_count"]) == (3, None)
     # broadcast to the channel: the same message in both places
-    broadcast = said(ts="1600000002.000000", thread_ts=TS, subtype="thread_broadcast", root={"text": CONTENT})
+    broadcast = said(ts="1600000002.000000", thread_ts=TS, parent_user_id="U2", subtype="thread_broadcast", root={"text": CONTENT})
     assert parse(broadcast) == reply
 
 
@@ -180,8 +180,10 @@ def test_threads() -> None:
         ({"subtype": "reply_broadcast"}, "system"),
         ({"is_ephemeral": True}, "system"),
         ({"subtype": "bot_message", "bot_id": "B1", "user": None}, "bot"),
-        ({"bot_id": "B1"}, "bot"),
-        ({"bot_profile": {"id": "B1"}}, "bot"),
+        ({"bot_id": "B1", "user": None}, "bot"),
+        ({"bot_profile": {"id": "B1", "is_workflow_bot": True}}, "bot"),
+        ({"bot_id": "B1"}, "app"),
+        ({"bot_profile": {"id": "B1"}}, "app"),
         ({"user": "USLACKBOT"}, "bot"),
         ({"subtype": "tombstone", "user": "USLACKBOT"}, "deleted"),
         ({"subtype": "me_message"}, None),
@@ -194,7 +196,7 @@ def test_threads() -> None:
 def test_kinds_of_message(fields: dict[str, Any], exclusion: str | None) -> None:
     row = parse(said(**fields, text="<@U3>") | fields)
     assert row["exclusion"] == exclusion
-    assert (row["participants"] == []) is (exclusion is not None)
+    assert (row["participants"] == []) is (exclusion not in (None, "app"))
 
 
 def test_senders() -> None:
@@ -367,7 +369,7 @@ def test_no_nonsense_raises_and_no_good_record_is_dropped(said_and_done: list[tu
 @settings(max_examples=100, deadline=None)
 @given(st.lists(JSON, max_size=5))
 def test_no_nonsense_in_a_directory_raises(values: list[Any]) -> None:
-    crowd = People(PSEUDONYMS, TEAM, own_domains=["example.com"])
+    crowd = People(PSEUDONYMS, {TEAM}, own_domains=["example.com"])
     rows, _ = crowd.listed([*values, {"id": "U1", "profile": values, "enterprise_user": {"teams": values, "id": values}}])
     records("slack", account=rows)
     for value in values:

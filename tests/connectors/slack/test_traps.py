@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from connectors.pseudonyms import Pseudonymiser
 from connectors.slack import SlackSettings, fetch
+from connectors.slack.people import ANYWHERE
 from connectors.state import MemoryState
 
 TEAM = "T0HOME"
@@ -19,7 +20,7 @@ TS = f"{int(NIGHT.timestamp()) - 86_400}.000100"
 
 
 def account(name: str) -> int:
-    return P.key("slack:account", f"{TEAM}:{name}")
+    return P.key("slack:account", f"{ANYWHERE}:{name}")
 
 
 async def rows(slack: Any, kind: str, **more: Any) -> list[dict[str, Any]]:
@@ -33,7 +34,7 @@ async def test_one_ts_in_two_channels_is_two_messages(slack: Any) -> None:
         slack.add_channel(channel)
         slack.say(channel, TS)
     found = await rows(slack, "interaction")
-    assert {row["interaction_key"] for row in found} == {P.key("slack:message", f"{TEAM}:{channel}:{TS}") for channel in ("C1", "C2")}
+    assert {row["interaction_key"] for row in found} == {P.key("slack:message", f"{ANYWHERE}:{channel}:{TS}") for channel in ("C1", "C2")}
 
 
 async def test_user_groups_come_with_their_members_in_one_request_and_disabled_ones_too(slack: Any) -> None:
