@@ -15,13 +15,13 @@
 -- column: minutes | minutes | Minutes spent together in those and in calls.
 -- column: strength_minutes | minutes | Those minutes, each meeting's or call's times its weight: one of two people counts whole, one of ten a ninth.
 -- column: reaction_count | count | Reactions in either direction.
+-- column: standing_count | count | How many of the meetings were of a recurring series.
 -- column: ab_direct_weight | weight | Messages from a to b, those to at most `direct_size` people 1 each, those to more by their weight.
 -- column: ba_direct_weight | weight | The same from b to a.
 -- column: co_direct_weight | weight | Meetings, huddles and group calls of both, with at most `direct_size` others 1 each, larger ones by their weight.
 -- column: direct_count | count | Those messages and meetings of at most `direct_size`.
 -- column: day_weight | weight | What the day adds to the pair's days in touch, in the row that is_first_of_day: the direct weights of all media
 --   together, at most 1; in other rows 0.
--- column: standing_count | count | How many of the meetings were of a recurring series.
 -- column: is_cross_team | flag | Whether both were internal and in different teams on that day; empty if a team is unknown or one is external.
 -- column: is_external | flag | Whether one of the two, or both, belongs to another organisation.
 -- column: external_kind | kind | The kind of the organisation that is not the own one: client, supplier, partner, public_body or unknown.
