@@ -43,18 +43,18 @@ rated as (
         c.source, c.medium, c.date_from, c.date_to, c.day_count,
         sum(d.interaction_count) filter (where d.date < c.date_from) / 28.0 as rate_before,
         sum(d.interaction_count) filter (where d.date > c.date_to)
-            / least(28.0, any_value(last.last_date) - c.date_to) as rate_after
+            / least(28.0, getvariable('as_of') - c.date_to) as rate_after
     from candidate as c
-    join (select source, medium, max(date) as last_date from daily group by all) as last on last.source = c.source and last.medium = c.medium
     join daily as d on d.source = c.source and d.medium = c.medium and d.date between c.date_from - 28 and c.date_to + 28
     group by c.source, c.medium, c.date_from, c.date_to, c.day_count
 ),
 silent as (
     select
         source, medium, date_from, date_to, day_count, 'silent' as kind,
-        -- the lesser side, so that a medium that fades away is not mistaken for a fault
-        floor(least(coalesce(rate_before, 0), coalesce(rate_after, 0)) * day_count) as expected_count
+        -- the lesser side, and only where the medium came back: one straggling message after everybody has left it is no return
+        floor(least(rate_before, rate_after) * day_count) as expected_count
     from rated
+    where rate_after >= 0.25 * rate_before
 ),
 reported as (
     select

@@ -13,6 +13,8 @@
 --   many others, or on which the weights of larger ones had come to another whole 1.
 -- column: tie_date | date | The day on which it qualified as a tie, from which its age is counted: its `tie_active_days`th day in touch,
 --   or the first by which there was an exchange (see pair_panel).
+-- column: days_tie_date | date | Its `tie_active_days`th day in touch, exchange or not; empty if there was none.
+-- column: more_days_tie_date | date | The second day in touch after that one.
 -- column: last_date | date | Last day in touch of the spell.
 -- column: active_days | count | Days in touch in the whole spell. Known only afterwards: never use it to explain how long the tie held.
 -- column: has_ended | flag | Whether the tie is known to have ended: `silence_days` days without contact follow its last contact, all
@@ -144,7 +146,9 @@ spell as (
         min(date) as first_date,
         max(date) as last_date,
         count(*) as active_days,
-        min(date) filter (where active_number >= getvariable('tie_active_days') or is_exchange) as tie_date
+        min(date) filter (where active_number >= getvariable('tie_active_days') or is_exchange) as tie_date,
+        min(date) filter (where active_number = getvariable('tie_active_days')) as days_tie_date,
+        min(date) filter (where active_number = getvariable('tie_active_days') + 2) as more_days_tie_date
     from ranked
     group by person_a_key, person_b_key, run
 ),
@@ -222,6 +226,8 @@ select
     count(*) over (partition by j.person_a_key, j.person_b_key, j.run) as stretch_count,
     j.first_date,
     j.tie_date,
+    j.days_tie_date,
+    j.more_days_tie_date,
     j.last_date,
     j.active_days,
     bool_or(j.is_ended) over (partition by j.person_a_key, j.person_b_key, j.run) as has_ended,

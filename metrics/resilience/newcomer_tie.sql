@@ -77,9 +77,9 @@ tie as (
     join met as m on m.person_key = j.person_key and m.date between j.start_date and j.last_date
     where j.status = 'counted'
     group by grouping sets ((j.person_key, j.horizon_days, m.other_key, m.medium), (j.person_key, j.horizon_days, m.other_key))
-    having floor(1e-6 + sum(
-        case when grouping(m.medium) = 1 then m.day_weight else least(m.ab_direct_weight + m.ba_direct_weight + m.co_direct_weight, 1) end
-    )) >= getvariable('tie_active_days')
+    having floor(1e-6 + case
+            when grouping(m.medium) = 1 then sum(m.day_weight) else sum(least(m.ab_direct_weight + m.ba_direct_weight + m.co_direct_weight, 1))
+        end) >= getvariable('tie_active_days')
         or least(
             sum(m.ab_direct_weight + m.co_direct_weight), sum(m.ba_direct_weight + m.co_direct_weight),
             sum(m.ab_direct_weight + m.ba_direct_weight + m.co_direct_weight) / 2
