@@ -11,12 +11,13 @@
 -- column: is_observed_30 | flag | Whether it was observed to 30 days later, and to `silence_days` after that.
 -- column: is_observed_90 | flag | The same for 90 days.
 -- column: is_observed_180 | flag | The same for 180 days.
--- column: is_alive_30 | flag | Whether the pair was a tie 30 days later; empty where that was not observed, or where one of the two left before.
+-- column: is_alive_30 | flag | Whether it was still alive 30 days later; empty where that was not observed, or where one of the two left before.
 -- column: is_alive_90 | flag | The same 90 days later.
 -- column: is_alive_180 | flag | The same 180 days later.
 -- unique: cut_date, person_a_key, person_b_key
 -- not_null: cut_date, person_a_key, person_b_key, is_external, is_observed_30, is_observed_90, is_observed_180
--- caveat: A tie is alive from the day on which it qualified to its last day in touch; a tie that ended and came back is alive again.
+-- caveat: A tie is alive from the day on which it qualified to its last day in touch before `silence_days` of silence; one that ended and came
+--   back is another.
 -- restricted: yes
 with cut as (
     select c.cut_date, s.date_to - cast(getvariable('silence_days') as integer) + 1 as known_until
@@ -34,7 +35,7 @@ spell as (
 ),
 stock as (
     select
-        c.cut_date, c.known_until, t.person_a_key, t.person_b_key,
+        c.cut_date, c.known_until, t.person_a_key, t.person_b_key, t.last_date,
         -- a leaver who came back is no leaver
         least(
             case when a.joined_on > a.left_on then null else a.left_on end, case when b.joined_on > b.left_on then null else b.left_on end
@@ -43,16 +44,6 @@ stock as (
     join spell as t on t.tie_date <= c.cut_date and t.last_date >= c.cut_date
     join core.person as a on a.person_key = t.person_a_key
     join core.person as b on b.person_key = t.person_b_key
-),
-later as (
-    select
-        s.cut_date, s.person_a_key, s.person_b_key,
-        bool_or(s.cut_date + 30 between t.tie_date and t.last_date) as is_alive_30,
-        bool_or(s.cut_date + 90 between t.tie_date and t.last_date) as is_alive_90,
-        bool_or(s.cut_date + 180 between t.tie_date and t.last_date) as is_alive_180
-    from stock as s
-    join spell as t on t.person_a_key = s.person_a_key and t.person_b_key = s.person_b_key
-    group by s.cut_date, s.person_a_key, s.person_b_key
 ),
 lately as (
     select
@@ -79,11 +70,10 @@ select
     s.cut_date + 30 <= s.known_until as is_observed_30,
     s.cut_date + 90 <= s.known_until as is_observed_90,
     s.cut_date + 180 <= s.known_until as is_observed_180,
-    case when is_observed_30 and (l.is_alive_30 or coalesce(s.left_on >= s.cut_date + 30, true)) then l.is_alive_30 end as is_alive_30,
-    case when is_observed_90 and (l.is_alive_90 or coalesce(s.left_on >= s.cut_date + 90, true)) then l.is_alive_90 end as is_alive_90,
-    case when is_observed_180 and (l.is_alive_180 or coalesce(s.left_on >= s.cut_date + 180, true)) then l.is_alive_180 end as is_alive_180
+    case when is_observed_30 and (s.last_date >= s.cut_date + 30 or coalesce(s.left_on >= s.cut_date + 30, true)) then s.last_date >= s.cut_date + 30 end as is_alive_30,
+    case when is_observed_90 and (s.last_date >= s.cut_date + 90 or coalesce(s.left_on >= s.cut_date + 90, true)) then s.last_date >= s.cut_date + 90 end as is_alive_90,
+    case when is_observed_180 and (s.last_date >= s.cut_date + 180 or coalesce(s.left_on >= s.cut_date + 180, true)) then s.last_date >= s.cut_date + 180 end as is_alive_180
 from stock as s
-join later as l on l.cut_date = s.cut_date and l.person_a_key = s.person_a_key and l.person_b_key = s.person_b_key
 join core.person as a on a.person_key = s.person_a_key
 join core.person as b on b.person_key = s.person_b_key
 left join lately as n on n.cut_date = s.cut_date and n.person_a_key = s.person_a_key and n.person_b_key = s.person_b_key
