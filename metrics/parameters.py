@@ -20,7 +20,10 @@ class Parameters(BaseModel):
         ("month",), description="Into which periods ties are counted, besides the whole observed time: week (ISO) and month."
     )
     bulk_cap: int = Field(
-        20, ge=2, le=250, description="A message, by e-mail or chat, to more people than this is kept as an interaction but makes no contact."
+        20,
+        ge=2,
+        le=250,
+        description="A message, by e-mail or chat, to more people than this is kept as an interaction but makes no contact.",
     )
     meeting_cap: int = Field(20, ge=2, le=250, description="A meeting or call of more people than this makes no contact.")
     reaction_weight: float = Field(0.1, ge=0, le=1, description="Weight of a reaction as a contact.")

@@ -7,7 +7,8 @@
 # column: level | text | The group; own stands for ties within the own organisation. Under threshold: days (a tie begins with its
 #   `tie_active_days`th day in touch, exchange or not) and more_days (with the second day in touch after that).
 # column: tie_count | count | Ties that began and are counted.
-# column: left_out_count | count | Ties that began and are not: too soon after collection did for their age to be known, or too late to tell.
+# column: left_out_count | count | Ties that began and are not counted: too soon after collection did for their age to be known, or too late
+#   to tell.
 # column: person_count | count | People in those ties.
 # column: ended_count | count | How many of the ties ended.
 # column: half_life_weeks | weeks | Age at which half have ended, from the survival curve; empty if not reached.
@@ -76,7 +77,9 @@ def _beginning(listed: pd.DataFrame, level: str) -> Group:
     """All ties, their lives counted from another beginning."""
     later = from_later(listed, f"{level}_tie_date")
     lives, counted = lives_of(later)
-    return Group("threshold", level, lives, counted, len(later[["person_a_key", "person_b_key", "spell_number"]].drop_duplicates()) - counted)
+    return Group(
+        "threshold", level, lives, counted, len(later[["person_a_key", "person_b_key", "spell_number"]].drop_duplicates()) - counted
+    )
 
 
 def _weeks(days: float | None) -> float | None:

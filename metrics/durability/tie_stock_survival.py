@@ -3,8 +3,8 @@
 # question: Of the relationships that we have today, how many shall we still have in three months, in half a year?
 # grain: cut_date, grouping, level, horizon_days
 # column: cut_date | date | The day on which the stock of ties is taken: the first of a month, the latest twelve that can be followed.
-# column: grouping | text | By what ties are grouped: all, medium_mix (kinds of media used in the `silence_days` days before), is_cross_team,
-#   external_kind.
+# column: grouping | text | By what ties are grouped: all, medium_mix (kinds of media used in the `silence_days` days before),
+#   is_cross_team, external_kind.
 # column: level | text | The group; own stands for ties within the own organisation.
 # column: horizon_days | days | 30, 90 or 180 days after cut_date.
 # column: tie_count | count | Ties of the group alive on cut_date.
@@ -21,8 +21,8 @@
 # assert: alive_ratio between 0 and 1 and alive_count <= tie_count - left_out_count
 # assert: lower_ratio <= alive_ratio + 1e-9 and alive_ratio <= upper_ratio + 1e-9
 # assert: (alive_ratio is null) = (reason is not null)
-# caveat: The stock of a day holds mostly ties that have lasted, since those are there on most days. It says what becomes of the relationships
-#   one has; tie_half_life says what becomes of those that begin, which is far less, and depends on what counts as a beginning.
+# caveat: The stock of a day holds mostly ties that have lasted, since those are there on most days. It says what becomes of the
+#   relationships one has; tie_half_life says what becomes of those that begin, which is far less, and depends on what counts as a beginning.
 # caveat: Groups differ in more than what names them; read differences as associations.
 # caveat: The interval allows for people who are in many ties. Stocks of different days hold many of the same ties: do not add them.
 # reference: Cox (1969), Some sampling problems in technology (length-biased sampling), in New Developments in Survey Sampling.

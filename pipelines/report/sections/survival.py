@@ -117,7 +117,8 @@ def _stock(view: View) -> Markup | None:
     """How many of the ties alive on the latest day that can be followed were alive 90 days later."""
     if not view.has(STOCK, *STOCK_SHARE, "cut_date", "tie_count"):
         return None
-    rows = [row for row in view.rows(STOCK, **ALL_TIES, horizon_days=AGES[1]) if not row.is_withheld and row.number(STOCK_SHARE[0]) is not None]
+    listed = view.rows(STOCK, **ALL_TIES, horizon_days=AGES[1])
+    rows = [row for row in listed if not row.is_withheld and row.number(STOCK_SHARE[0]) is not None]
     if not rows:
         return None
     row = max(rows, key=lambda each: each["cut_date"])

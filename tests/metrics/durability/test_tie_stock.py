@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import pytest
-from worlds import built, days, eu_core, event, person
+from worlds import batch, built, days, eu_core, event
+
+from connectors.records import table
 
 START = "2024-01-01"
 SMALL = {"silence_days": 20, "landmark_days": 7}
@@ -13,10 +17,12 @@ SMALL = {"silence_days": 20, "landmark_days": 7}
 CUT, LENGTH = 60, 270
 
 
-def stock(contacts: dict[tuple[int, int], range], **options: Any) -> list[tuple[Any, ...]]:
+def stock(contacts: dict[tuple[int, int], range], memberships: Sequence[dict[str, Any]] = (), **options: Any) -> list[tuple[Any, ...]]:
     backdrop = [event(moment, 900, 901) for moment in days(START, *range(LENGTH))]
     written = [event(moment, a, b) for (a, b), listed in contacts.items() for moment in days(START, *listed)]
-    warehouse = built([*backdrop, *written], only=["tie_stock_survival"], **{**SMALL, **options})
+    made = batch([*backdrop, *written])
+    made.records["membership"] = table("membership", list(memberships))
+    warehouse = built(made, only=["tie_stock_survival"], **{**SMALL, **options})
     return warehouse.run(
         "select horizon_days, tie_count, left_out_count, alive_count, round(alive_ratio, 4), reason from metrics.tie_stock_survival "
         "where grouping = 'all' and cut_date = date '2024-03-01' order by horizon_days"
@@ -36,9 +42,9 @@ def test_alive_thirty_ninety_and_a_hundred_and_eighty_days_later() -> None:
 
 
 def test_a_leaver_s_ties_are_left_out_and_few_ties_have_no_share() -> None:
-    gone = person(2, left_on=None) | {"left_on": days(START, 100)[0].date()}
     contacts = {(1, 2): range(40, 98, 5), (3, 4): range(40, LENGTH, 5)}
-    found = stock(contacts, people=[gone])
+    gone = {"source": "test", "account_key": 2, "observed_on": date(2024, 1, 1), "left_on": days(START, 100)[0].date()}
+    found = stock(contacts, [gone])
     assert found == [(30.0, 3, 0, 3, None, "too_few"), (90.0, 3, 1, 2, None, "too_few"), (180.0, 3, 1, 2, None, "too_few")]
 
 
@@ -54,7 +60,8 @@ def test_the_stock_of_eu_core(oracle_data: object) -> None:
     warehouse = built(eu_core(oracle_data), only=["tie_stock_survival", "tie_half_life"])  # type: ignore[arg-type]
     rows = dict(
         warehouse.run(
-            "select horizon_days, (tie_count, alive_ratio) from metrics.tie_stock_survival where grouping = 'all' and cut_date = date '2020-07-01'"
+            "select horizon_days, (tie_count, alive_ratio) from metrics.tie_stock_survival "
+            "where grouping = 'all' and cut_date = date '2020-07-01'"
         )
     )
     (count, at_90), (_, at_180) = rows[90.0], rows[180.0]

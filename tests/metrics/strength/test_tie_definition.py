@@ -109,10 +109,12 @@ select
     (p.person_a_key, p.person_b_key) as pair, p.is_tie, s.is_tie as state_is_tie, t.person_a_key is not null as spell_is_tie
 from metrics.pair_panel as p
 left join metrics.pair_state as s on s.person_a_key = p.person_a_key and s.person_b_key = p.person_b_key
-left join (select distinct person_a_key, person_b_key from metrics.tie_spell) as t on t.person_a_key = p.person_a_key and t.person_b_key = p.person_b_key
+left join (select distinct person_a_key, person_b_key from metrics.tie_spell) as t
+    on t.person_a_key = p.person_a_key and t.person_b_key = p.person_b_key
 where p.panel_kind = 'all' and p.medium = 'any' and p.active_days > 0
 """
-SENT = st.tuples(st.integers(0, 20), st.integers(1, 8), st.sampled_from([2, 4, 8]), st.sampled_from(["email", "slack_dm", "meeting_online"]))
+MEDIA = ["email", "slack_dm", "meeting_online"]
+SENT = st.tuples(st.integers(0, 20), st.integers(1, 8), st.sampled_from([2, 4, 8]), st.sampled_from(MEDIA))
 
 
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -137,4 +139,9 @@ def test_other_thresholds_stand_beside() -> None:
         "select definition, pair_count, person_count, mutual_share from metrics.tie_definition_sensitivity "
         "where panel_kind = 'month' order by pair_count desc"
     )
-    assert found == [("contact", 4, 8, 0.25), ("exchange_or_days", 3, 6, pytest.approx(1 / 3)), ("days", 2, 4, 0.0), ("more_days", 1, 2, 0.0)]
+    assert found == [
+        ("contact", 4, 8, 0.25),
+        ("exchange_or_days", 3, 6, pytest.approx(1 / 3)),
+        ("days", 2, 4, 0.0),
+        ("more_days", 1, 2, 0.0),
+    ]
