@@ -17,8 +17,8 @@
 -- caveat: A company-wide shutdown looks the same as a fault in collection; treating it as a gap is the careful side.
 -- caveat: A medium that everybody leaves for another is no fault of collection: what passes over all media goes on, and one straggling message
 --   after months is no return.
--- caveat: The level before is the highest that the median week of half a year had within the last year: an organisation that shrinks to a
---   quarter within a year reads as a fault, and one of less than half a year's history never does.
+-- caveat: The level before is the highest that three weeks in four of half a year reached within the last year: an organisation that
+--   shrinks to a quarter within a year reads as a fault, and one that was busy for less than five months never does.
 -- reference: Perdure's own rule; the EU-core e-mail data set has no event between its days 525 and 797 and shows why one is needed.
 with daily as (
     select source, medium, date, interaction_count from core.medium_day where date <= getvariable('as_of')
@@ -81,8 +81,8 @@ weekly as (
 levelled as (
     select
         *,
-        case when count(*) over half_year = 26 then median(amount) over half_year end as usual_amount,
-        case when count(*) over half_year = 26 then median(people) over half_year end as usual_people
+        case when count(*) over half_year = 26 then quantile_cont(amount, 0.25) over half_year end as usual_amount,
+        case when count(*) over half_year = 26 then quantile_cont(people, 0.25) over half_year end as usual_people
     from weekly
     window half_year as (order by week rows between 25 preceding and current row)
 ),

@@ -50,7 +50,8 @@ from metrics.durability._survival import Curve, Group, Lives, from_later, groups
 from metrics.parameters import Parameters
 
 COLUMNS = (
-    "grouping", "level", "tie_count", "left_out_count", "person_count", "ended_count", "half_life_weeks", "lower_weeks", "upper_weeks", "followed_weeks",
+    "grouping", "level", "tie_count", "left_out_count", "person_count", "ended_count", "half_life_weeks", "lower_weeks", "upper_weeks",
+    "followed_weeks",
     "exponential_weeks", "exponential_lower_weeks", "exponential_upper_weeks", "weibull_weeks", "weibull_shape",
     "is_extrapolated", "reason",
 )  # fmt: skip

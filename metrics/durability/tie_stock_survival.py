@@ -22,7 +22,8 @@
 # assert: lower_ratio <= alive_ratio + 1e-9 and alive_ratio <= upper_ratio + 1e-9
 # assert: (alive_ratio is null) = (reason is not null)
 # caveat: The stock of a day holds mostly ties that have lasted, since those are there on most days. It says what becomes of the
-#   relationships one has; tie_half_life says what becomes of those that begin, which is far less, and depends on what counts as a beginning.
+#   relationships one has; tie_half_life says what becomes of those that begin, which is far less and
+#   depends on what counts as a beginning.
 # caveat: Groups differ in more than what names them; read differences as associations.
 # caveat: The interval allows for people who are in many ties. Stocks of different days hold many of the same ties: do not add them.
 # reference: Cox (1969), Some sampling problems in technology (length-biased sampling), in New Developments in Survey Sampling.
