@@ -81,7 +81,7 @@ def _rows(frame: pd.DataFrame, confidence: float) -> Iterator[dict[str, Any]]:
 def _share(ties: pd.DataFrame, horizon: int, confidence: float) -> dict[str, Any]:
     alive = ties[f"is_alive_{horizon}"].astype("boolean")
     known = alive.notna().to_numpy(dtype=bool)
-    y = alive[known].to_numpy(dtype=float)
+    y = np.asarray(alive[known], dtype=np.float64)
     a, b = (ties.loc[known, name].to_numpy(dtype=np.int64) for name in ("person_a_key", "person_b_key"))
     people, (first, second) = number_people(a, b)
     row: dict[str, Any] = {"tie_count": len(ties), "left_out_count": 0, "person_count": len(people)}
