@@ -20,14 +20,22 @@ class Parameters(BaseModel):
         ("month",), description="Into which periods ties are counted, besides the whole observed time: week (ISO) and month."
     )
     bulk_cap: int = Field(
-        20, ge=2, le=250, description="An e-mail to more recipients than this is kept as an interaction but makes no contact."
+        20,
+        ge=2,
+        le=250,
+        description="A message, by e-mail or chat, to more people than this is kept as an interaction but makes no contact.",
     )
     meeting_cap: int = Field(20, ge=2, le=250, description="A meeting or call of more people than this makes no contact.")
-    group_cap: int = Field(100, ge=2, le=250, description="A group message to more people than this makes no contact.")
     reaction_weight: float = Field(0.1, ge=0, le=1, description="Weight of a reaction as a contact.")
     copied_share: float = Field(0.5, ge=0, le=1, description="Weight of a copied (cc) recipient relative to an addressed one.")
+    direct_size: int = Field(
+        5,
+        ge=1,
+        description="A message to at most so many people counts whole towards a tie, and so does a meeting with at most so many others; "
+        "larger ones count by their weight, 1/(n-1), so that groups alone make no ties.",
+    )
     tie_active_days: int = Field(
-        3, ge=1, description="A pair with at least this many active days in a panel is a tie; a reciprocated pair is one too."
+        3, ge=1, description="A pair with at least this many days in touch in a panel is a tie; one in exchange both ways is one too."
     )
     half_life_days: float = Field(60, gt=0, description="Half-life of the day-decay strength: 60 to 90 days predict best on real data.")
     short_half_life_days: float = Field(14, gt=0, description="Second half-life of the day-decay strength: what is hot now.")

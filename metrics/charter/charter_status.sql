@@ -26,8 +26,8 @@
 -- column: required_count | count | What the charter asks for: mutual ties; with newcomers, how many newcomers are to have them.
 -- column: met_count | count | What there is: mutual ties in contact; with newcomers, how many newcomers have the minimum of them.
 -- column: previous_met_count | count | The same at the end of the previous window; empty where that was not observed, and for newcomers.
--- column: mutual_tie_count | count | Mutual ties in contact: both turned to the other in the window, or met on `tie_active_days` days of it, and the
---   last contact is no longer ago than contact_within_days.
+-- column: mutual_tie_count | count | Mutual ties in contact: pairs in exchange in the window (see pair_panel: both turned to the other in person or in a
+--   small group, or met twice), whose last contact is no longer ago than contact_within_days.
 -- column: contact_pair_count | count | Pairs of people between the parties with any contact in the window.
 -- column: person_count | count | People of both parties: members of the teams, persons of the organisation, newcomers.
 -- column: contact_a_person_count | count | People of the first party in contact with the second in the window; a relationship within one team counts
@@ -122,7 +122,7 @@ seen as (
     group by b.relationship_key
 ),
 in_contact as (
-    select d.date, d.person_a_key, d.person_b_key, d.ab_count, d.ba_count, d.co_count,
+    select d.date, d.person_a_key, d.person_b_key, d.ab_direct_weight, d.ba_direct_weight, d.co_direct_weight,
         ma.team as team_a, mb.team as team_b, pa.organisation_key as organisation_a, pb.organisation_key as organisation_b
     from core.pair_day as d
     join core.person as pa on pa.person_key = d.person_a_key
@@ -134,14 +134,14 @@ in_contact as (
 ),
 ended as (
     select date, person_a_key as p_key, person_b_key as q_key, team_a as p_team, team_b as q_team, organisation_a as p_organisation,
-        organisation_b as q_organisation, ab_count as pq_count, ba_count as qp_count, co_count
+        organisation_b as q_organisation, ab_direct_weight as pq_weight, ba_direct_weight as qp_weight, co_direct_weight as co_weight
     from in_contact
     union all
-    select date, person_b_key, person_a_key, team_b, team_a, organisation_b, organisation_a, ba_count, ab_count, co_count
+    select date, person_b_key, person_a_key, team_b, team_a, organisation_b, organisation_a, ba_direct_weight, ab_direct_weight, co_direct_weight
     from in_contact
 ),
 met as (
-    select b.relationship_key, b.as_of_date, b.window_length, b.within_length, e.date, e.p_key, e.q_key, e.pq_count, e.qp_count, e.co_count,
+    select b.relationship_key, b.as_of_date, b.window_length, b.within_length, e.date, e.p_key, e.q_key, e.pq_weight, e.qp_weight, e.co_weight,
         e.date <= b.as_of_date - b.window_length as is_previous
     from bound as b
     join ended as e
@@ -159,7 +159,7 @@ pair as (
         relationship_key, is_previous, p_key, q_key,
         count(distinct date) as contact_days,
         max(date) as last_date,
-        (sum(pq_count) > 0 and sum(qp_count) > 0) or count(distinct date) filter (where co_count > 0) >= getvariable('tie_active_days') as is_mutual,
+        least(sum(pq_weight + co_weight), sum(qp_weight + co_weight), sum(pq_weight + qp_weight + co_weight) / 2) >= 1 - 1e-6 as is_mutual,
         -- in contact at the end of the window that it belongs to
         max(date) > any_value(case when is_previous then as_of_date - window_length else as_of_date end - within_length) as is_in_contact
     from met

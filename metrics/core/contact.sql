@@ -18,7 +18,8 @@
 -- column: weight | weight | Its share of the interaction.
 -- column: minutes | minutes | How long they were together, for meetings and calls.
 -- column: is_standing | flag | Whether it was a meeting of a recurring series.
--- not_null: date, occurred_at, interaction_key, medium, from_key, to_key, evidence, weight
+-- column: reach_count | count | How many people the interaction reached in all, known or not; of a meeting, the others in it.
+-- not_null: date, occurred_at, interaction_key, medium, from_key, to_key, evidence, weight, reach_count
 -- assert: from_key <> to_key
 -- assert: weight > 0 and weight <= 1
 -- assert: evidence <> 'co_present' or from_key < to_key
@@ -30,7 +31,7 @@
 -- partition: thread
 with kept as not materialized (
     select
-        rowid as row_number, source, interaction_key, date, occurred_at, medium, thread_key, sender_key, minutes, space_key, participant_count,
+        rowid as row_number, source, interaction_key, date, occurred_at, medium, thread_key, sender_key, minutes, space_key, recipient_count, participant_count,
         coalesce(medium in ('slack_channel', 'teams_channel') and thread_key <> interaction_key, false) as is_reply
     from core.interaction
     where date in (select date from touched_day) and date between getvariable('touched_first') and getvariable('touched_last')
@@ -135,7 +136,8 @@ total as (
         row_number,
         min(rank) = 0 as is_addressed,
         sum(case rank when 3 then getvariable('copied_share') when 2 then 0.0 else 1.0 end) as share,
-        count(*) filter (where rank = 2) as mentioned
+        count(*) filter (where rank = 2) as mentioned,
+        count(*) as reached_count
     from reached
     group by row_number
 ),
@@ -144,14 +146,14 @@ directed as (
         k.date, k.occurred_at, k.interaction_key, k.medium, k.sender_key as from_key, r.person_key as to_key,
         case r.rank when 0 then 'addressed' when 1 then 'replied' when 2 then 'mentioned' else 'copied' end as evidence,
         case r.rank when 3 then getvariable('copied_share') else 1.0 end / (k.share + case when k.is_addressed then 0 else k.mentioned end) as weight,
-        k.minutes, false as is_standing
+        k.minutes, false as is_standing, greatest(coalesce(k.recipient_count, 0), k.reached_count) as reach_count
     from reached as r
     join (select k.*, t.* exclude (row_number) from kept as k join total as t on t.row_number = k.row_number) as k on k.row_number = r.row_number
     where not (r.rank = 2 and k.is_addressed)
 ),
 reacted as (
     select distinct k.date, k.occurred_at, k.interaction_key, k.medium, n.person_key as from_key, k.sender_key as to_key, 'reacted' as evidence,
-        getvariable('reaction_weight') as weight, cast(null as double) as minutes, false as is_standing
+        getvariable('reaction_weight') as weight, cast(null as double) as minutes, false as is_standing, 1 as reach_count
     from kept as k
     join (select row_number, person_key from named where evidence = 'reacted') as n on n.row_number = k.row_number
     where k.sender_key is not null and getvariable('reaction_weight') > 0
@@ -162,7 +164,8 @@ attended as (
 together as (
     select
         k.date, k.occurred_at, k.interaction_key, k.medium, least(a.one, a.other) as from_key, greatest(a.one, a.other) as to_key, 'co_present' as evidence,
-        1.0 / (a.size - 1) as weight, k.minutes, coalesce(s.is_standing, false) as is_standing
+        1.0 / (a.size - 1) as weight, k.minutes, coalesce(s.is_standing, false) as is_standing,
+        a.size - 1 as reach_count
     from kept as k
     join (
         select *, unnest(people[place + 1:]) as other
@@ -171,7 +174,8 @@ together as (
     left join core.space as s on s.source = k.source and s.space_key = k.space_key
 )
 select
-    date, occurred_at, interaction_key, medium, sender_key as from_key, person_key as to_key, evidence, 1.0::double as weight, minutes, false as is_standing
+    date, occurred_at, interaction_key, medium, sender_key as from_key, person_key as to_key, evidence, 1.0::double as weight, minutes, false as is_standing,
+    greatest(coalesce(recipient_count, 1), 1) as reach_count
 from alone
 union all
 select * from directed

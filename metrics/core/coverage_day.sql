@@ -7,7 +7,7 @@
 -- column: interaction_count | count | Interactions landed, excluded ones too.
 -- column: excluded_count | count | How many of them make no contact (bots, joins, cancelled, and so on).
 -- column: status | text | observed, partial (some mailboxes or channels could not be read, or settings leave some out), missing (reported by the connector) or gap (found in the counts).
--- column: reason | text | Why, as the connector's code, `silent`, or `drop` (far fewer interactions than on the same weekday of the eight weeks before).
+-- column: reason | text | Why, as the connector's code, `silent`, `faded` (see core.gap), or `drop` (far fewer interactions than on the same weekday of the eight weeks before).
 -- column: unread_unit_count | count | How many mailboxes, channels or other units could not be read on that day.
 -- unique: source, medium, date
 -- not_null: source, medium, date, interaction_count, status
@@ -67,12 +67,12 @@ select
     coalesce(d.interaction_count, 0) as interaction_count,
     coalesce(d.excluded_count, 0) as excluded_count,
     case
-        when g.kind = 'silent' then 'gap'
+        when g.kind in ('silent', 'faded') then 'gap'
         when g.kind = 'reported' then 'missing'
         when u.unread_unit_count > 0 or p.date is not null or l.date is not null then 'partial'
         else 'observed'
     end as status,
-    case when g.kind = 'silent' then 'silent' when g.kind = 'reported' then 'reported' else coalesce(u.reason, case when p.date is not null then 'drop' end, l.reason) end as reason,
+    case when g.kind is not null then g.kind else coalesce(u.reason, case when p.date is not null then 'drop' end, l.reason) end as reason,
     coalesce(u.unread_unit_count, 0) as unread_unit_count
 from span as s
 left join daily as d on d.source = s.source and d.medium = s.medium and d.date = s.date

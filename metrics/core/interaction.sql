@@ -41,10 +41,11 @@ select
         when i.exclusion = 'app' and s.kind is distinct from 'human' then 'bot'
         when s.kind in ('bot', 'app', 'room') then 'bot'
         when i.medium = 'email' and greatest(coalesce(i.recipient_count, 0), len(i.participants)) > getvariable('bulk_cap') then 'over_cap'
+        -- the participants of a chat's message hold who reacted to it, too
+        when i.medium in ('slack_dm', 'slack_group_dm', 'slack_channel', 'teams_chat', 'teams_group_chat', 'teams_channel')
+            and coalesce(i.recipient_count, len(i.participants)) > getvariable('bulk_cap') then 'over_cap'
         when i.medium in ('slack_huddle', 'call', 'meeting_online', 'meeting_in_person', 'meeting_hybrid', 'meeting_unknown')
             and greatest(coalesce(i.recipient_count, 0), len(i.participants)) > getvariable('meeting_cap') then 'over_cap'
-        when i.medium in ('slack_group_dm', 'teams_group_chat')
-            and greatest(coalesce(i.recipient_count, 0), len(i.participants)) > getvariable('group_cap') then 'over_cap'
     end as exclusion
 from raw.interaction as i
 join touched_quarter as q on q.quarter = epoch_us(i.occurred_at) // 900_000_000

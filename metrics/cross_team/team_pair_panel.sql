@@ -35,8 +35,8 @@
 -- column: expected_tie_count_degree | weight | Ties expected if everyone kept the number of their ties, and the chance of each pair were
 --   proportional to the product of the two numbers.
 -- column: degree_ratio | ratio | tie_count / expected_tie_count_degree: 1 is what how busy people are gives.
--- column: directed_tie_count | count | Ties with contact that has a direction (not meetings only).
--- column: mutual_tie_count | count | Those with contact both ways.
+-- column: directed_tie_count | count | Ties with messages (a direct weight of 1 or more, see pair_panel), not meetings only.
+-- column: mutual_tie_count | count | Those with messages both ways (1 or more each way).
 -- column: mutual_share | ratio | mutual_tie_count / directed_tie_count.
 -- column: previous_tie_count | count | Ties between the two teams in the period before; empty for the first period and for `all`.
 -- column: kept_tie_count | count | Those that are ties in this period too; empty unless both periods were observed in full.
@@ -83,7 +83,7 @@ member as (
 ),
 inner_pair as (
     select
-        p.panel_kind, p.panel_start, p.person_a_key, p.person_b_key, p.is_tie, p.is_mutual, p.ab_count + p.ba_count > 0 as is_directed,
+        p.panel_kind, p.panel_start, p.person_a_key, p.person_b_key, p.is_tie, p.is_mutual, p.ab_direct_weight + p.ba_direct_weight >= 1 - 1e-6 as is_directed,
         least(a.team, b.team) as team_a, greatest(a.team, b.team) as team_b, a.team <= b.team as is_in_order
     from metrics.pair_panel as p
     join member as a on a.panel_kind = p.panel_kind and a.panel_start = p.panel_start and a.person_key = p.person_a_key

@@ -144,6 +144,7 @@ def spells(tie_spell: pa.Table) -> pd.DataFrame:
     columns = [
         "person_a_key", "person_b_key", "spell_number", "stretch_number", "entry_age_days", "exit_age_days", "is_ended", "is_at_risk",
         "origin_medium", "medium_mix", "is_cross_team", "is_external", "external_kind", "landmark_age_days",
+        "tie_date", "days_tie_date", "more_days_tie_date",
     ]  # fmt: skip
     frame: pd.DataFrame = tie_spell.select(columns).to_pandas()
     frame = frame.sort_values(["person_a_key", "person_b_key", "spell_number", "stretch_number"], ignore_index=True)
@@ -153,6 +154,16 @@ def spells(tie_spell: pa.Table) -> pd.DataFrame:
     frame["all"] = "all"
     frame["settled"] = frame["all"].where(frame["landmark_age_days"].notna())
     return frame
+
+
+def from_later(frame: pd.DataFrame, beginning: str) -> pd.DataFrame:
+    """The spells that had the later beginning whose date the column holds, with their ages counted from it."""
+    kept = frame[frame[beginning].notna()].copy()
+    shift = (pd.to_datetime(kept[beginning]) - pd.to_datetime(kept["tie_date"])).dt.days.to_numpy(dtype=float)
+    kept["entry_age_days"] = np.maximum(kept["entry_age_days"].to_numpy(dtype=float) - shift, 0.0)
+    kept["exit_age_days"] = kept["exit_age_days"].to_numpy(dtype=float) - shift
+    kept["is_at_risk"] = kept["is_at_risk"].to_numpy(dtype=bool) & (kept["exit_age_days"] > kept["entry_age_days"]).to_numpy(dtype=bool)
+    return kept
 
 
 def groups(frame: pd.DataFrame) -> Iterator[Group]:

@@ -11,7 +11,7 @@
 -- column: person_a_key | key | The person with the lesser key.
 -- column: person_b_key | key | The other person.
 -- column: state | text | forming, active, weakening, dormant, ended or revived.
--- column: is_tie | flag | Whether it ever was a tie: `tie_active_days` active days, or contacts both ways.
+-- column: is_tie | flag | Whether all that passed between them makes a tie: `tie_active_days` days in touch, or an exchange (see pair_panel).
 -- column: first_date | date | First active day.
 -- column: last_date | date | Last active day.
 -- column: active_days | count | Active days in all.
@@ -32,7 +32,8 @@
 -- restricted: yes
 -- partition: pair
 with day_pair as (
-    select d.person_a_key, d.person_b_key, d.date, o.day_number, sum(d.ab_count) as ab_count, sum(d.ba_count) as ba_count
+    select d.person_a_key, d.person_b_key, d.date, o.day_number, sum(d.day_weight) as day_weight,
+        sum(d.ab_direct_weight) as ab_weight, sum(d.ba_direct_weight) as ba_weight, sum(d.co_direct_weight) as co_weight
     from core.pair_day as d
     join metrics.observed_day as o on o.date = d.date
     where d.date <= getvariable('as_of') and d.ab_count + d.ba_count + d.co_count > 0
@@ -62,7 +63,9 @@ summed as (
             when any_value(today_number) >= 2 * getvariable('silence_days')
                 then count(*) filter (where age >= getvariable('silence_days') and age < 2 * getvariable('silence_days'))
         end as earlier_active_days,
-        count(*) >= getvariable('tie_active_days') or (sum(ab_count) > 0 and sum(ba_count) > 0) as is_tie
+        floor(sum(day_weight) + 1e-6) >= getvariable('tie_active_days') or least(
+            sum(ab_weight) + sum(co_weight), sum(ba_weight) + sum(co_weight), (sum(ab_weight) + sum(ba_weight) + sum(co_weight)) / 2
+        ) >= 1 - 1e-6 as is_tie
     from spaced
     group by person_a_key, person_b_key
 ),

@@ -11,9 +11,12 @@
 # role: interval of exponential_weeks | exponential_lower_weeks, exponential_upper_weeks
 # role: words | is_extrapolated, reason
 # column: grouping | text | By what ties are grouped: all, origin_medium, settled (all whose media at the start are known, counted like
-#   medium_mix, which is to be compared with it), medium_mix, is_cross_team, external_kind.
-# column: level | text | The group; own stands for ties within the own organisation.
-# column: tie_count | count | Ties counted.
+#   medium_mix, which is to be compared with it), medium_mix, is_cross_team, external_kind; threshold sets other beginnings beside `all`.
+# column: level | text | The group; own stands for ties within the own organisation. Under threshold: days (a tie begins with its
+#   `tie_active_days`th day in touch, exchange or not) and more_days (with the second day in touch after that).
+# column: tie_count | count | Ties that began and are counted.
+# column: left_out_count | count | Ties that began and are not counted: too soon after collection did for their age to be known, or too late
+#   to tell.
 # column: person_count | count | People in those ties.
 # column: ended_count | count | How many of the ties ended.
 # column: half_life_weeks | weeks | Age at which half have ended, from the survival curve; empty if not reached.
@@ -30,11 +33,13 @@
 #   nobody has seen.
 # column: reason | text | Why half_life_weeks is empty: not_reached or too_few (fewer than ten ties at risk).
 # unique: grouping, level
-# not_null: grouping, level, tie_count, person_count, ended_count, is_extrapolated
+# not_null: grouping, level, tie_count, left_out_count, person_count, ended_count, is_extrapolated
 # assert: (half_life_weeks is null) = (reason is not null)
 # assert: lower_weeks <= half_life_weeks and half_life_weeks <= upper_weeks
 # caveat: Where is_extrapolated is set, the half-life is a guess from a law of decay: the longer than followed_weeks, the less it is
 #   worth.
+# caveat: What counts as a beginning decides the half-life: most pairs that exchange a message and its answer never do so again. Read all,
+#   threshold days and threshold more_days together, and tie_stock_survival first.
 # caveat: Groups differ in more than what names them; read differences as associations.
 # caveat: For settled and medium_mix the half-life is the age at which half of those have ended that were alive when their media were known
 #   (`landmark_days`).
@@ -49,14 +54,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from metrics.durability._survival import Curve, Group, Lives, groups, spells, weibull
+from metrics.durability._survival import Curve, Group, Lives, from_later, groups, lives_of, spells, weibull
 from metrics.parameters import Parameters
 
 COLUMNS = (
-    "grouping", "level", "tie_count", "person_count", "ended_count", "half_life_weeks", "lower_weeks", "upper_weeks", "followed_weeks",
+    "grouping", "level", "tie_count", "left_out_count", "person_count", "ended_count", "half_life_weeks", "lower_weeks", "upper_weeks",
+    "followed_weeks",
     "exponential_weeks", "exponential_lower_weeks", "exponential_upper_weeks", "weibull_weeks", "weibull_shape",
     "is_extrapolated", "reason",
 )  # fmt: skip
+
+THRESHOLDS = ("days", "more_days")
 
 
 def tie_half_life(tie_spell: pa.Table, parameters: Parameters) -> pd.DataFrame:
@@ -69,7 +77,18 @@ def tie_half_life(tie_spell: pa.Table, parameters: Parameters) -> pd.DataFrame:
     Returns:
         One row for each group; see the header of this file.
     """
-    return pd.DataFrame([_row(group, parameters.confidence) for group in groups(spells(tie_spell))], columns=list(COLUMNS))
+    listed = spells(tie_spell)
+    found = [*groups(listed), *(_beginning(listed, level) for level in THRESHOLDS if len(listed))]
+    return pd.DataFrame([_row(group, parameters.confidence) for group in found], columns=list(COLUMNS))
+
+
+def _beginning(listed: pd.DataFrame, level: str) -> Group:
+    """All ties, their lives counted from another beginning."""
+    later = from_later(listed, f"{level}_tie_date")
+    lives, counted = lives_of(later)
+    return Group(
+        "threshold", level, lives, counted, len(later[["person_a_key", "person_b_key", "spell_number"]].drop_duplicates()) - counted
+    )
 
 
 def _weeks(days: float | None) -> float | None:
@@ -83,6 +102,7 @@ def _row(group: Group, confidence: float) -> dict[str, Any]:
         "grouping": group.grouping,
         "level": group.level,
         "tie_count": group.tie_count,
+        "left_out_count": group.left_out_count,
         "person_count": curve.dyads.person_count,
         "ended_count": int(group.lives.ended.sum()),
         "is_extrapolated": False,

@@ -1,4 +1,4 @@
--- description: The lives of ties: each run of contact between two people that qualified as a tie and was not broken by `silence_days`
+-- description: The lives of ties: each run of days in touch of two people that qualified as a tie and was not broken by `silence_days`
 --   observed days of silence, with what is known of its age and its end; one row for every observed stretch of time in which it was seen.
 -- question: Which relationships began, which lasted, and which are known to have ended?
 -- grain: person_a_key, person_b_key, spell_number, stretch_number
@@ -9,12 +9,14 @@
 --   tie was seen, 2 for the next.
 --   Take stretch_number = 1 for one row a tie.
 -- column: stretch_count | count | In how many observed stretches the tie was seen.
--- column: first_date | date | First day of contact of the spell.
--- column: tie_date | date | The day on which it qualified as a tie, from which its age is counted: its `tie_active_days`th active day,
---   or the first by
---   which contact had gone both ways.
--- column: last_date | date | Last day of contact of the spell.
--- column: active_days | count | Days with contact in the whole spell. Known only afterwards: never use it to explain how long the tie held.
+-- column: first_date | date | First day in touch of the spell: with a message to at most `direct_size` people or a meeting with at most so
+--   many others, or on which the weights of larger ones had come to another whole 1.
+-- column: tie_date | date | The day on which it qualified as a tie, from which its age is counted: its `tie_active_days`th day in touch,
+--   or the first by which there was an exchange (see pair_panel).
+-- column: days_tie_date | date | Its `tie_active_days`th day in touch, exchange or not; empty if there was none.
+-- column: more_days_tie_date | date | The second day in touch after that one.
+-- column: last_date | date | Last day in touch of the spell.
+-- column: active_days | count | Days in touch in the whole spell. Known only afterwards: never use it to explain how long the tie held.
 -- column: has_ended | flag | Whether the tie is known to have ended: `silence_days` days without contact follow its last contact, all
 --   of them observed.
 -- column: entry_age_days | days | Age at which the tie comes under observation in this stretch: 0, or that of its first contact after a
@@ -40,7 +42,7 @@
 -- column: start_media | texts | The media used in that time.
 -- column: start_active_days | count | Days with contact in that time.
 -- column: start_weight | weight | Weight of all contact in that time.
--- column: start_is_mutual | flag | Whether contact had gone both ways by the end of that time.
+-- column: start_is_mutual | flag | Whether messages had gone both ways (see pair_panel) by the end of that time.
 -- unique: person_a_key, person_b_key, spell_number, stretch_number
 -- not_null: person_a_key, person_b_key, spell_number, stretch_number, first_date, tie_date, last_date, has_ended, is_ended,
 --   exit_reason, is_left_truncated, is_at_risk
@@ -57,6 +59,7 @@
 -- caveat: Gaps of up to `short_gap_days` are passed over: the days of silence before and after them are added up, those within them
 --   never count.
 -- caveat: A tie seen on both sides of a gap is taken for the same one; within a long gap it may have ended and come back.
+-- caveat: Messages to many do not keep a tie alive: two people who only read the same circulars are not in touch.
 -- caveat: Contacts after the day on which a person left are passed over.
 -- reference: Miritello, Lara, Cebrian, Moro (2013), Limited communication capacity unveils strategies for human interaction, Scientific
 --   Reports 3, 1950.
@@ -90,8 +93,10 @@ place as (
 daily as (
     select
         d.person_a_key, d.person_b_key, d.date,
-        bool_or(d.ab_count > 0) as has_ab,
-        bool_or(d.ba_count > 0) as has_ba
+        sum(d.day_weight) as day_weight,
+        sum(d.ab_direct_weight + d.co_direct_weight) as to_b,
+        sum(d.ba_direct_weight + d.co_direct_weight) as to_a,
+        sum(d.ab_direct_weight + d.ba_direct_weight + d.co_direct_weight) as direct_weight
     from core.pair_day as d
     left join place as pa on pa.person_key = d.person_a_key
     left join place as pb on pb.person_key = d.person_b_key
@@ -99,12 +104,26 @@ daily as (
         and d.date <= coalesce(least(pa.left_on, pb.left_on), d.date)
     group by d.person_a_key, d.person_b_key, d.date
 ),
+-- days in touch: with a message or meeting of at most `direct_size`, or on which the weights of larger ones have come to another whole 1;
+-- what came since the day in touch before goes with each
+touched as (
+    select
+        person_a_key, person_b_key, date,
+        sum(to_b) over w as to_b, sum(to_a) over w as to_a, sum(direct_weight) over w as direct_weight
+    from daily
+    window w as (partition by person_a_key, person_b_key order by date)
+    qualify floor(sum(day_weight) over w + 1e-6) > floor(sum(day_weight) over w - day_weight + 1e-6)
+),
 placed as (
     select
-        d.*, c.stretch_index, c.observed_count,
+        d.person_a_key, d.person_b_key, d.date,
+        d.to_b - coalesce(lag(d.to_b) over w, 0) as to_b,
+        d.to_a - coalesce(lag(d.to_a) over w, 0) as to_a,
+        d.direct_weight - coalesce(lag(d.direct_weight) over w, 0) as direct_weight,
+        c.stretch_index, c.observed_count,
         -- observed days strictly between this contact and the one before
         c.before_count - lag(c.observed_count) over w as silent_days
-    from daily as d
+    from touched as d
     join calendar as c on c.date = d.date
     window w as (partition by d.person_a_key, d.person_b_key order by d.date)
 ),
@@ -114,8 +133,12 @@ split as (
     window w as (partition by person_a_key, person_b_key order by date)
 ),
 ranked as (
-    select *, row_number() over (partition by person_a_key, person_b_key, run order by date) as active_number
+    select
+        *,
+        row_number() over w as active_number,
+        least(sum(to_b) over w, sum(to_a) over w, sum(direct_weight) over w / 2) >= 1 - 1e-6 as is_exchange
     from split
+    window w as (partition by person_a_key, person_b_key, run order by date)
 ),
 spell as (
     select
@@ -123,11 +146,9 @@ spell as (
         min(date) as first_date,
         max(date) as last_date,
         count(*) as active_days,
-        -- least() passes over what never happened; greatest() does too, so that both directions are asked for
-        least(
-            min(date) filter (where active_number >= getvariable('tie_active_days')),
-            case when bool_or(has_ab) and bool_or(has_ba) then greatest(min(date) filter (where has_ab), min(date) filter (where has_ba)) end
-        ) as tie_date
+        min(date) filter (where active_number >= getvariable('tie_active_days') or is_exchange) as tie_date,
+        min(date) filter (where active_number = getvariable('tie_active_days')) as days_tie_date,
+        min(date) filter (where active_number = getvariable('tie_active_days') + 2) as more_days_tie_date
     from ranked
     group by person_a_key, person_b_key, run
 ),
@@ -187,7 +208,7 @@ start as (
         getvariable('landmark_days') as landmark_age_days,
         count(distinct d.date) filter (where d.date >= t.tie_date) as start_active_days,
         round(sum(d.ab_weight + d.ba_weight + d.co_weight) filter (where d.date >= t.tie_date), 9) as start_weight,
-        bool_or(d.ab_count > 0) and bool_or(d.ba_count > 0) as start_is_mutual,
+        least(sum(d.ab_direct_weight), sum(d.ba_direct_weight)) >= 1 - 1e-6 as start_is_mutual,
         list_sort(list(distinct d.medium) filter (where d.date >= t.tie_date)) as start_media
     from tie as t
     join calendar as c on c.date = t.tie_date and t.tie_date + getvariable('landmark_days') - 1 <= least(c.date_to, t.left_on)
@@ -205,6 +226,8 @@ select
     count(*) over (partition by j.person_a_key, j.person_b_key, j.run) as stretch_count,
     j.first_date,
     j.tie_date,
+    j.days_tie_date,
+    j.more_days_tie_date,
     j.last_date,
     j.active_days,
     bool_or(j.is_ended) over (partition by j.person_a_key, j.person_b_key, j.run) as has_ended,

@@ -32,8 +32,8 @@
 -- column: tie_count | count | Pairs that are ties.
 -- column: tied_internal_person_count | count | Own people with a tie to that organisation.
 -- column: tied_external_person_count | count | People of that organisation with a tie to the own one.
--- column: directed_tie_count | count | Ties with contact that has a direction (not meetings only).
--- column: mutual_tie_count | count | Those with contact both ways.
+-- column: directed_tie_count | count | Ties with messages (a direct weight of 1 or more, see pair_panel), not meetings only.
+-- column: mutual_tie_count | count | Those with messages both ways (1 or more each way).
 -- column: mutual_share | ratio | mutual_tie_count / directed_tie_count.
 -- column: mutual_share_low | ratio | Lower end of its interval.
 -- column: mutual_share_high | ratio | Upper end.
@@ -75,7 +75,7 @@ outer_pair as (
     select
         p.panel_kind, p.panel_start, unnest([e.organisation_key, 'any ' || o.kind, 'any any']) as external_organisation,
         i.person_key as internal_key, e.person_key as external_key,
-        p.ab_count + p.ba_count + p.co_count as contact_count, p.is_tie, p.is_mutual, p.ab_count + p.ba_count > 0 as is_directed
+        p.ab_count + p.ba_count + p.co_count as contact_count, p.is_tie, p.is_mutual, p.ab_direct_weight + p.ba_direct_weight >= 1 - 1e-6 as is_directed
     from metrics.pair_panel as p
     join core.person as a on a.person_key = p.person_a_key
     join core.person as b on b.person_key = p.person_b_key

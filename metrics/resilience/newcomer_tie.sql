@@ -6,7 +6,8 @@
 -- column: evidence | text | stated (a source gives the day) or first_seen (first contact, more than `silence_days` observed days after collection began).
 -- column: medium | text | The medium; `any` for all together.
 -- column: horizon_days | days | 30, 60 or 90.
--- column: tie_count | count | People in the organisation with whom a tie had been made in the medium by then: `tie_active_days` days of contact, or both ways.
+-- column: tie_count | count | People in the organisation with whom a tie had been made in the medium by then: `tie_active_days` days in touch, or an
+--   exchange (see pair_panel).
 -- column: cross_team_tie_count | count | Those in another team (on the latest day of contact); empty where nobody's team is known.
 -- column: status | text | counted; or why not: too_recent (the days are not over), gap (not all were observed) or left (gone before the day).
 -- unique: person_key, medium, horizon_days
@@ -58,11 +59,12 @@ judged as (
     from horizon as h
 ),
 met as (
-    select person_a_key as person_key, person_b_key as other_key, date, medium, ab_count, ba_count, co_count, is_cross_team
+    select person_a_key as person_key, person_b_key as other_key, date, medium, ab_direct_weight, ba_direct_weight, co_direct_weight, day_weight,
+        is_cross_team
     from core.pair_day
     where not is_external and ab_count + ba_count + co_count > 0 and date <= getvariable('as_of')
     union all
-    select person_b_key, person_a_key, date, medium, ba_count, ab_count, co_count, is_cross_team
+    select person_b_key, person_a_key, date, medium, ba_direct_weight, ab_direct_weight, co_direct_weight, day_weight, is_cross_team
     from core.pair_day
     where not is_external and ab_count + ba_count + co_count > 0 and date <= getvariable('as_of')
 ),
@@ -75,7 +77,13 @@ tie as (
     join met as m on m.person_key = j.person_key and m.date between j.start_date and j.last_date
     where j.status = 'counted'
     group by grouping sets ((j.person_key, j.horizon_days, m.other_key, m.medium), (j.person_key, j.horizon_days, m.other_key))
-    having count(distinct m.date) >= getvariable('tie_active_days') or (sum(m.ab_count) > 0 and sum(m.ba_count) > 0)
+    having floor(1e-6 + case
+            when grouping(m.medium) = 1 then sum(m.day_weight) else sum(least(m.ab_direct_weight + m.ba_direct_weight + m.co_direct_weight, 1))
+        end) >= getvariable('tie_active_days')
+        or least(
+            sum(m.ab_direct_weight + m.co_direct_weight), sum(m.ba_direct_weight + m.co_direct_weight),
+            sum(m.ab_direct_weight + m.ba_direct_weight + m.co_direct_weight) / 2
+        ) >= 1 - 1e-6
 ),
 counted as (
     select person_key, horizon_days, medium, count(*) as tie_count, count(*) filter (where is_cross_team) as cross_team_tie_count

@@ -29,7 +29,11 @@ tie as (
     select
         j.period, d.person_a_key, d.person_b_key,
         count(distinct d.date) as active_days,
-        bool_or(d.ab_count > 0) and bool_or(d.ba_count > 0) as is_mutual
+        sum(d.day_weight) as day_weight,
+        least(
+            sum(d.ab_direct_weight + d.co_direct_weight), sum(d.ba_direct_weight + d.co_direct_weight),
+            sum(d.ab_direct_weight + d.ba_direct_weight + d.co_direct_weight) / 2
+        ) >= 1 - 1e-6 as is_exchange
     from judged as j
     join core.pair_day as d on d.date between j.date_from and j.date_to
     left join core.person as a on a.person_key = d.person_a_key
@@ -40,6 +44,6 @@ tie as (
 )
 select j.period, j.date_from, j.date_to, j.is_observed, t.person_a_key, t.person_b_key, t.active_days
 from judged as j
-left join tie as t on t.period = j.period and (t.active_days >= getvariable('tie_active_days') or t.is_mutual)
+left join tie as t on t.period = j.period and (floor(t.day_weight + 1e-6) >= getvariable('tie_active_days') or t.is_exchange)
 -- where nothing is stored there is no day to speak of
 where j.date_from is not null

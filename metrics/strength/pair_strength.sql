@@ -23,7 +23,7 @@
 -- column: decay_long_score | score | The same with `long_half_life_days`: what has lasted.
 -- column: medium_count | count | Media in which the pair was active.
 -- column: media | texts | Those media.
--- column: is_mutual | flag | Whether contacts went both ways (meetings have no direction and do not count here).
+-- column: is_mutual | flag | Whether messages went both ways, as in pair_panel (meetings have no direction and do not count here).
 -- column: is_cross_team | flag | Whether they were in different teams on the last day of contact; empty if unknown or external.
 -- column: is_external | flag | Whether one of the two belongs to another organisation.
 -- column: external_kind | kind | The other organisation's kind; empty within the own one.

@@ -19,6 +19,13 @@
 -- column: minutes | minutes | Minutes together.
 -- column: strength_minutes | minutes | Those minutes, each meeting's or call's times its weight.
 -- column: reaction_count | count | Reactions in either direction.
+-- column: ab_direct_weight | weight | Messages from a to b, those to at most `direct_size` people 1 each, those to more by their weight.
+-- column: ba_direct_weight | weight | The same from b to a.
+-- column: co_direct_weight | weight | Meetings of both, with at most `direct_size` others 1 each, larger ones by their weight.
+-- column: direct_count | count | Those messages and meetings of at most `direct_size`.
+-- column: medium_day_weight | weight | Days in touch in this medium, before they are cut to whole ones: each day's direct weights, at most 1.
+-- column: day_weight | weight | The same of those days on which no medium of an earlier name was used, over all media: of all media together, the
+--   pair's days in touch.
 -- unique: person_a_key, person_b_key, medium
 -- not_null: person_a_key, person_b_key, medium, last_contact_date, active_days, day_numbers
 -- assert: active_days >= len(day_numbers)
@@ -52,7 +59,13 @@ summed as (
         sum(d.co_weight) as co_weight,
         sum(d.minutes) as minutes,
         sum(d.strength_minutes) as strength_minutes,
-        sum(d.reaction_count)::bigint as reaction_count
+        sum(d.reaction_count)::bigint as reaction_count,
+        sum(d.ab_direct_weight) as ab_direct_weight,
+        sum(d.ba_direct_weight) as ba_direct_weight,
+        sum(d.co_direct_weight) as co_direct_weight,
+        sum(d.direct_count)::bigint as direct_count,
+        sum(least(d.ab_direct_weight + d.ba_direct_weight + d.co_direct_weight, 1)) as medium_day_weight,
+        sum(d.day_weight) as day_weight
     from contact_day as d
     join metrics.observed_day as o on o.date = d.date
     group by d.person_a_key, d.person_b_key, d.medium
@@ -73,6 +86,12 @@ select
     round(s.co_weight + coalesce(b.co_weight, 0), 9) as co_weight,
     round(s.minutes + coalesce(b.minutes, 0), 6) as minutes,
     round(s.strength_minutes + coalesce(b.strength_minutes, 0), 6) as strength_minutes,
-    s.reaction_count + coalesce(b.reaction_count, 0) as reaction_count
+    s.reaction_count + coalesce(b.reaction_count, 0) as reaction_count,
+    round(s.ab_direct_weight + coalesce(b.ab_direct_weight, 0), 9) as ab_direct_weight,
+    round(s.ba_direct_weight + coalesce(b.ba_direct_weight, 0), 9) as ba_direct_weight,
+    round(s.co_direct_weight + coalesce(b.co_direct_weight, 0), 9) as co_direct_weight,
+    s.direct_count + coalesce(b.direct_count, 0) as direct_count,
+    round(s.medium_day_weight + coalesce(b.medium_day_weight, 0), 9) as medium_day_weight,
+    round(s.day_weight + coalesce(b.day_weight, 0), 9) as day_weight
 from summed as s
 left join pair_total_before as b on b.person_a_key = s.person_a_key and b.person_b_key = s.person_b_key and b.medium = s.medium

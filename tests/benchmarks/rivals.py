@@ -108,8 +108,9 @@ def _panel(pair_day: pd.DataFrame, kind: str) -> pd.DataFrame:
     whole = rows.groupby(keys, as_index=False)[_SUMMED].sum().assign(medium="any")
     whole["active_days"] = rows.drop_duplicates([*keys, "date"]).groupby(keys).size().to_numpy()
     panel = pd.concat([by_medium, whole]).assign(kind=kind)
-    is_mutual = (panel["ab_count"] > 0) & (panel["ba_count"] > 0)
-    return panel.assign(is_tie=(panel["active_days"] >= PARAMETERS.tie_active_days) | is_mutual)
+    forth, back, met = (panel[f"{side}_direct_weight"] for side in ("ab", "ba", "co"))
+    is_exchange = (forth + met > 1 - 1e-6) & (back + met > 1 - 1e-6) & (forth + back + met > 2 - 1e-6)
+    return panel.assign(is_tie=(np.floor(panel["touch"] + 1e-6) >= PARAMETERS.tie_active_days) | is_exchange)
 
 
 def _contacts(sent: pd.DataFrame) -> dict[tuple[Any, ...], tuple[Any, ...]]:

@@ -15,8 +15,10 @@ from pipelines.report.sections.origin import escalation, origin
 from pipelines.report.sections.shared import ALL_TIES, heads, line, missing, not_shown, notes
 
 SURVIVAL: Final = "metrics.tie_survival"
+STOCK: Final = "metrics.tie_stock_survival"
 HALF_LIFE: Final = "metrics.tie_half_life"
 SHARE: Final = ("survival_ratio", "lower_ratio", "upper_ratio")
+STOCK_SHARE: Final = ("alive_ratio", "lower_ratio", "upper_ratio")
 HALF: Final = ("half_life_weeks", "lower_weeks", "upper_weeks")
 AGES: Final = (30.0, 90.0, 180.0, 365.0)
 ORIGIN: Final = "origin_medium"
@@ -30,15 +32,16 @@ def survival(view: View) -> Section:
     words = view.words
     if not view.has(SURVIVAL, "grouping", "level", "age_days", *SHARE, "tie_count"):
         return missing(view, "survival", SURVIVAL)
-    mix, half = _mix(view), _half_life(view)
+    stock, mix, half = _stock(view), _mix(view), _half_life(view)
     blocks: list[Block] = []
-    if half is not None or mix is not None:
-        blocks.append(Text(Markup(" ").join(each for each in (half, mix) if each), "lead"))
+    said = [each for each in (stock, half, mix) if each]
+    if said:
+        blocks.append(Text(Markup(" ").join(said), "lead"))
     blocks += _curves(view)
     blocks += _half_lives(view)
     for part in (churn, origin, escalation):
         blocks += part(view)
-    return Section("survival", words("survival.title"), blocks, words("survival.question"), mix or half)
+    return Section("survival", words("survival.title"), blocks, words("survival.question"), stock or mix or half)
 
 
 def _curves(view: View) -> list[Block]:
@@ -108,6 +111,19 @@ def _twin(view: View, groups: Sequence[tuple[Markup, Sequence[Row]]]) -> Table:
         ]
         lines.append(line(view, first, name, view.cell(first, "tie_count", "count"), *cells))
     return Table(view.words("survival.twin"), heads(view, "survival", "origin", "ties", "d30", "d90", "d180", "d365"), lines)
+
+
+def _stock(view: View) -> Markup | None:
+    """How many of the ties alive on the latest day that can be followed were alive 90 days later."""
+    if not view.has(STOCK, *STOCK_SHARE, "cut_date", "tie_count"):
+        return None
+    listed = view.rows(STOCK, **ALL_TIES, horizon_days=AGES[1])
+    rows = [row for row in listed if not row.is_withheld and row.number(STOCK_SHARE[0]) is not None]
+    if not rows:
+        return None
+    row = max(rows, key=lambda each: each["cut_date"])
+    share = view.interval(row, *STOCK_SHARE, "percent")
+    return view.words("survival.stock", n=view.cell(row, "tie_count", "count"), date=view.cell(row, "cut_date", "date"), share=share)
 
 
 def _half_life(view: View) -> Markup | None:

@@ -126,3 +126,39 @@ def test_a_rare_medium_and_a_medium_that_always_varies_do_not_drop() -> None:
     assert drops([row for number, row in enumerate(office(80, a_day=4)) if number != 150]) == []
     varied = [event(START + timedelta(days=day, minutes=minute), 1, 5) for day in range(80) for minute in range(60 if day // 7 % 2 else 20)]
     assert drops(varied) == []
+
+
+def passing(first: int, last: int, a_day: int, people: int, medium: str = "email") -> list[dict[str, object]]:
+    """So many messages on each working day, by so many people."""
+    return [
+        event(START + timedelta(days=day, minutes=k), 1 + k % people, 101 + k % people, medium)
+        for day in range(first, last)
+        if (START + timedelta(days=day)).weekday() < 5
+        for k in range(a_day)
+    ]
+
+
+def test_collection_that_fades_is_a_gap_until_it_comes_back() -> None:
+    # from Monday, day 301, two people of twenty send a twentieth of what passed before
+    faded = passing(0, 301, 40, 20) + passing(301, 420, 2, 2)
+    start = (START + timedelta(days=301)).date()
+    assert start.weekday() == 0
+    (found,) = gaps(faded)
+    assert (found[0], found[3]) == (start, "faded")
+    assert found[1] == (START + timedelta(days=419)).date() or found[1].weekday() == 4
+    (found,) = gaps(faded + passing(420, 480, 40, 20))
+    assert (found[0], found[1], found[3]) == (start, date(2025, 2, 23), "faded")
+
+
+def test_less_from_everybody_and_a_short_history_are_no_fault_of_collection() -> None:
+    assert gaps(passing(0, 301, 160, 20) + passing(301, 420, 20, 20)) == []
+    assert gaps(passing(0, 100, 40, 20) + passing(100, 200, 2, 2)) == []
+
+
+def test_a_medium_that_everybody_left_for_another_is_no_fault_of_collection() -> None:
+    left = passing(0, 200, 40, 20, "slack_dm")
+    straggler = [event(START + timedelta(days=240), 1, 101, "slack_dm")]
+    assert gaps(left + straggler) == []
+    assert gaps(left + straggler + passing(200, 300, 40, 20, "teams_chat")) == []
+    # but where it comes back, it was a fault
+    assert [row[3] for row in gaps(left + passing(240, 300, 40, 20, "slack_dm"))] == ["silent"]

@@ -61,9 +61,19 @@ def test_two_days_without_an_answer_are_no_tie() -> None:
     assert spells([50, 52]).empty
 
 
-def test_meetings_have_no_direction() -> None:
+def test_meetings_stand_for_either_way_each_for_one() -> None:
     meetings = [event(moment, 1, 2, medium="meeting_online") for moment in days(START, 50, 51)]
-    assert spells(meetings).empty
+    assert spells(meetings[:1]).empty
+    row = only(spells(meetings))
+    assert (row["tie_date"], row["start_is_mutual"]) == (51, False)
+
+
+def test_what_goes_to_many_keeps_no_tie_alive() -> None:
+    """After three days in touch, only a circular to twelve a week: eleven twelfths of a day in touch come to none, the next to one."""
+    direct = [event(moment, 1, 2) for moment in days(START, 50, 51, 52)]
+    circular = [event(moment, 1, list(range(2, 14))) for moment in days(START, *range(57, 190, 7))]
+    row = only(spells([*direct, *circular]).query("person_a_key == 1 and person_b_key == 2 and spell_number == 1"))
+    assert (row["last_date"], row["has_ended"]) == (52, True)
 
 
 @pytest.mark.parametrize("later, count", [(62, 1), (63, 2)])
