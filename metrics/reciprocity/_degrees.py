@@ -18,7 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
-from metrics.panels import Floats, Integers
+from metrics.panels import Flags, Floats, Integers
 from metrics.reciprocity._kernels import FINE, ROUGH, Ends, Links, Means
 
 TOLERANCE = 1e-7
@@ -72,7 +72,9 @@ def solve(tail: Integers, head: Integers, weight: Floats, people: int) -> Model:
     ends = Ends.of(sent, received)
     k_out, k_in = sent[ends.sends].astype(np.float64), received[ends.receives].astype(np.float64)
     scale = float(weight.mean())
-    s_out, s_in = (np.bincount(end, weight / scale, people)[of] for end, of in ((tail, ends.sends), (head, ends.receives)))
+    s_out, s_in = (
+        np.bincount(end, weight / scale, people)[of].astype(np.float64) for end, of in ((tail, ends.sends), (head, ends.receives))
+    )
     root = np.sqrt(len(tail))
     u, v = _newton(
         (np.log(k_out / root), np.log(k_in / root)),
@@ -81,13 +83,14 @@ def solve(tail: Integers, head: Integers, weight: Floats, people: int) -> Model:
         sign=1.0,
         least=lambda u, v: np.full(len(u) + len(v), -2.0),
     )
+    is_open = Links(ends, u, v).open
     links = {precision: Links(ends, u, v, precision) for precision in (FINE, ROUGH)}
     theta, phi = _newton(
         (0.5 * k_out / s_out, 0.5 * k_in / s_in),
         (s_out, s_in),
         lambda theta, phi, precision: Means(links[precision], theta, phi, precision),
         sign=-1.0,
-        least=lambda theta, phi: -0.45 * np.concatenate(_least_rates(theta, phi, ends)),
+        least=lambda theta, phi: -0.45 * np.concatenate(_least_rates(theta, phi, ends, is_open)),
     )
     x, y, all_theta, all_phi = np.zeros(people), np.zeros(people), np.ones(people), np.ones(people)
     x[ends.sends], y[ends.receives] = np.exp(u), np.exp(v)
@@ -95,8 +98,11 @@ def solve(tail: Integers, head: Integers, weight: Floats, people: int) -> Model:
     return Model(x, y, all_theta, all_phi)
 
 
-def _least_rates(theta: Floats, phi: Floats, ends: Ends) -> tuple[Floats, Floats]:
+def _least_rates(theta: Floats, phi: Floats, ends: Ends, is_open: Flags | None) -> tuple[Floats, Floats]:
     """Of each sender the least theta_i + phi_j over receivers who are somebody else, and of each receiver over senders."""
+    if is_open is not None:
+        rates = np.where(is_open, theta[:, None] + phi[None, :], np.inf)
+        return rates.min(axis=1), rates.min(axis=0)
     return theta + _least_other(phi, len(theta), ends.receiver, ends.sender), phi + _least_other(
         theta, len(phi), ends.sender, ends.receiver
     )

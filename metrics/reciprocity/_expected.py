@@ -109,6 +109,9 @@ def _of_all_pairs(model: Model) -> Floats:
         mutual[:, :width][np.tril_indices(width)] = 0
         rates = np.add.outer(rate[rows], rate[first:])
         rates[:, :width][np.diag_indices(width)] = 1.0
+        # a pair without a chance has no rate that means anything
+        mutual[rates <= 0] = 0
+        rates[rates <= 0] = 1.0
         mutual, rates = mutual.ravel(), np.reciprocal(rates, out=rates).ravel()
         lesser = mutual * rates
         links = mutual.sum()
@@ -123,6 +126,7 @@ def _of_pairs(model: Model, i: Integers, j: Integers, forth: Floats, back: Float
     # the one with less given may catch up
     is_less = forth <= back
     floor, lag = np.minimum(forth, back), np.abs(forth - back)
+    p, q = np.where(b > 0, p, 0.0), np.where(c > 0, q, 0.0)
     catch, rate = np.where(is_less, p, q), np.where(is_less, b, c)
     other = np.where(is_less, q, p)
     both = b + c

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.panels import Floats, Integers
+from metrics.panels import Flags, Floats, Integers
 
 DENSE_PEOPLE = 1_200
 """Up to so many people a matrix of all pairs is the quicker way."""
 
 EXACT_PEOPLE = 8
 """So many of the busiest both ways are summed pair by pair: theta + phi may be negative for one person, who is no pair of themselves."""
+
+NO_CHANCE = 1e-5
+"""Among few people, degrees can rule an arc out: its chance then goes to 0 as they are met, and it has no weight and no rate."""
 
 FINE = 1e-9
 """Relative error of sums, on which it depends whether everybody sends and receives as much as they should."""
@@ -71,6 +74,11 @@ class Links:
         self.own = x[ends.sender] * y[ends.receiver] / (1 + x[ends.sender] * y[ends.receiver])
 
     @property
+    def open(self) -> Flags | None:
+        """Which arcs have a chance, where there is a matrix of them; all have one where there are many people."""
+        return self._left > NO_CHANCE if self._right is None else None
+
+    @property
     def factors(self) -> tuple[Floats, Floats | None]:
         """The matrix of chances and None, or two narrow ones whose product it is, the diagonal filled."""
         return self._left, self._right
@@ -101,10 +109,9 @@ class Means:
         self.ends = links.ends
         self._left, self._right = links.factors
         if self._right is None:
-            # nobody is a pair with themselves: chances there are 0
-            rates = theta[:, None] + phi[None, :]
-            rates[self.ends.sender, self.ends.receiver] = 1.0
-            self._mean = self._left / rates
+            is_open = links.open
+            rates = np.where(is_open, theta[:, None] + phi[None, :], 1.0)
+            self._mean = np.where(is_open, self._left, 0.0) / rates
             self._slope = self._mean / rates
             return
         both = theta[self.ends.sender] + phi[self.ends.receiver]

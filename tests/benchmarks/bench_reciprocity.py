@@ -58,7 +58,7 @@ def null(people: int, arcs: int) -> dict[str, Any]:
     solved = time.perf_counter() - began
     low, high = np.minimum(tail, head), np.maximum(tail, head)
     pair, place = np.unique(low * people + high, return_inverse=True)
-    forth, back = (np.bincount(place, weight * side, len(pair)) for side in (tail < head, tail > head))
+    forth, back = (np.bincount(place, weight * side, len(pair)).astype(np.float64) for side in (tail < head, tail > head))
     nothing = np.zeros(len(pair))
     began = time.perf_counter()
     found = expected(Pairs(pair // people, pair % people, forth, back, nothing, nothing), people)
