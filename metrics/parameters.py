@@ -76,6 +76,12 @@ class Parameters(BaseModel):
         ge=3,
         description="Reciprocity, cross-team share and the like get an interval and a null only where this many pairs are in contact.",
     )
+    policy_margin: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="A policy is said to have changed no more than this share of the mean outcome before, where a test shows it.",
+    )
     bridge_lookback_days: int = Field(180, ge=14, description="Whether a pair is a bridge is judged from contact in this many days.")
     bridge_horizon_days: int = Field(
         90, ge=7, description="Within how many days after that a pair must be in contact again to count as kept."
