@@ -60,9 +60,6 @@ class Parameters(BaseModel):
     chat_read_minutes: float = Field(
         0.25, ge=0, le=60, description="Assumed minutes for one person addressed to read one chat or channel message."
     )
-    durable_days: int = Field(
-        90, ge=7, description="A tie counts as durable in the scorecard when it is alive this many days after its first contact."
-    )
     reach_days: int = Field(28, ge=2, le=180, description="Within how many days knowledge is followed from person to person.")
     reach_start_count: int = Field(8, ge=2, le=60, description="From how many days, spread over the observed time, knowledge is followed.")
     hanging_share: float = Field(

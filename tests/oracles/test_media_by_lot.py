@@ -17,7 +17,7 @@ from metrics.parameters import Parameters
 
 pytestmark = pytest.mark.oracle
 MEDIA = {"email": 0.6, "slack_dm": 0.3, "teams_chat": 0.1}
-LOTTERIES = 8
+LOTTERIES = 30
 
 
 def periods(data: Batch, days: int, label: np.ndarray) -> pa.Table:
