@@ -17,7 +17,6 @@ from metrics.parameters import Parameters
 
 pytestmark = pytest.mark.oracle
 MEDIA = {"email": 0.6, "slack_dm": 0.3, "teams_chat": 0.1}
-LOTTERIES = 30
 
 
 def periods(data: Batch, days: int, label: np.ndarray) -> pa.Table:
@@ -53,13 +52,13 @@ def periods(data: Batch, days: int, label: np.ndarray) -> pa.Table:
     return pa.Table.from_pandas(found.drop(columns=["period", "last", "ways"]), preserve_index=False)
 
 
-@pytest.mark.parametrize("load, days", [(eu_core, 30), (college, 14)])
-def test_media_drawn_by_lot_are_alike(load: Any, days: int, oracle_data: Path) -> None:
+@pytest.mark.parametrize("load, days, lotteries", [(eu_core, 30, 8), (college, 14, 30)])
+def test_media_drawn_by_lot_are_alike(load: Any, days: int, lotteries: int, oracle_data: Path) -> None:
     data = load(oracle_data)
     random = np.random.default_rng(5)
     called = {"volume": [], "contacts": []}
     corrected = []
-    for _ in range(LOTTERIES):
+    for _ in range(lotteries):
         label = random.choice(len(MEDIA), data.records["interaction"].num_rows, p=list(MEDIA.values()))
         found = medium_persistence(periods(data, days, label), Parameters())
         for adjustment, calls in called.items():
@@ -72,6 +71,6 @@ def test_media_drawn_by_lot_are_alike(load: Any, days: int, oracle_data: Path) -
         assert (uses["kept_ratio"] - uses["lottery_kept_ratio"]).abs().max() < 0.03
         assert np.ptp(uses["kept_ratio"]) > 0.02
     shares = {adjustment: float(np.mean(calls)) for adjustment, calls in called.items()}
-    assert len(called["volume"]) >= 10 * LOTTERIES
+    assert len(called["volume"]) >= 10 * lotteries
     assert shares["volume"] <= 0.07, shares
     assert np.mean(corrected) <= 0.17
