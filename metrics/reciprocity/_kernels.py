@@ -109,7 +109,7 @@ class Means:
         self.ends = links.ends
         self._left, self._right = links.factors
         if self._right is None:
-            is_open = links.open
+            is_open = self._left > NO_CHANCE
             rates = np.where(is_open, theta[:, None] + phi[None, :], 1.0)
             self._mean = np.where(is_open, self._left, 0.0) / rates
             self._slope = self._mean / rates
