@@ -68,9 +68,6 @@ class Parameters(BaseModel):
     chat_read_minutes: float = Field(
         0.25, ge=0, le=60, description="Assumed minutes for one person addressed to read one chat or channel message."
     )
-    durable_days: int = Field(
-        90, ge=7, description="A tie counts as durable in the scorecard when it is alive this many days after its first contact."
-    )
     reach_days: int = Field(28, ge=2, le=180, description="Within how many days knowledge is followed from person to person.")
     reach_start_count: int = Field(8, ge=2, le=60, description="From how many days, spread over the observed time, knowledge is followed.")
     hanging_share: float = Field(
@@ -83,6 +80,12 @@ class Parameters(BaseModel):
         10,
         ge=3,
         description="Reciprocity, cross-team share and the like get an interval and a null only where this many pairs are in contact.",
+    )
+    policy_margin: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="A policy is said to have changed no more than this share of the mean outcome before, where a test shows it.",
     )
     bridge_lookback_days: int = Field(180, ge=14, description="Whether a pair is a bridge is judged from contact in this many days.")
     bridge_horizon_days: int = Field(

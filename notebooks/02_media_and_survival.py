@@ -27,7 +27,7 @@ def _(connection, mo):
     scorecard = (
         connection.sql(
             "select medium, started_tie_count, adjusted_kept_90_ratio, lower_adjusted_kept_90_ratio, upper_adjusted_kept_90_ratio, "
-            "reciprocity_index, cross_team_ratio, external_ratio, durable_ties_per_100_hours from metrics.medium_scorecard order by started_tie_count desc"
+            "reciprocity_index, cross_team_ratio, external_ratio from metrics.medium_scorecard order by started_tie_count desc"
         )
         .df()
         .round(3)

@@ -1,6 +1,6 @@
--- description: One row a medium: how many ties it starts, how long those last, how mutual it is, whether it crosses teams and reaches other
---   organisations, what it revives, and what that costs in hours. Over the whole observed time.
--- question: Which media start relationships, which keep them, and at what cost?
+-- description: One row a medium: how many ties it starts, how many of those last (made comparable), how mutual it is, whether it crosses teams and reaches other
+--   organisations, what it revives, and the hours spent in it. Over the whole observed time.
+-- question: Which media start relationships, and which keep them?
 -- grain: medium
 -- role: people | person_count
 -- role: pairs | used_tie_count, started_tie_count, revived_tie_count, durable_tie_count
@@ -24,6 +24,10 @@
 -- role: interval of durable_ties_per_100_hours | lower_durable_ties_per_100_hours, upper_durable_ties_per_100_hours
 -- role: words | kept_reason, adjusted_reason, mutual_reason, hours_reason
 -- column: medium | text | The medium; `any` for all together.
+-- column: adjusted_kept_90_ratio | ratio | Of the ties that began in it and whose first `landmark_days` were seen, the share alive 90 days later
+--   if ties of every medium had been equally strong in those first days. Compare media by this one.
+-- column: lower_adjusted_kept_90_ratio | ratio | Lower bound.
+-- column: upper_adjusted_kept_90_ratio | ratio | Upper bound.
 -- column: person_count | count | People in ties that use it.
 -- column: used_tie_count | count | Ties of the whole time that use it.
 -- column: started_tie_count | count | Ties that began in it (most contacts on the first day) and whose beginning was seen.
@@ -35,9 +39,6 @@
 -- column: lower_kept_180_ratio | ratio | Lower bound.
 -- column: upper_kept_180_ratio | ratio | Upper bound.
 -- column: settled_kept_90_ratio | ratio | Of those whose first `landmark_days` were seen, the share alive 90 days later, not adjusted.
--- column: adjusted_kept_90_ratio | ratio | The same if ties of every medium had been equally strong in those first days. Compare media by this one.
--- column: lower_adjusted_kept_90_ratio | ratio | Lower bound.
--- column: upper_adjusted_kept_90_ratio | ratio | Upper bound.
 -- column: settled_kept_180_ratio | ratio | As settled_kept_90_ratio, 180 days later.
 -- column: adjusted_kept_180_ratio | ratio | As adjusted_kept_90_ratio, 180 days later.
 -- column: lower_adjusted_kept_180_ratio | ratio | Lower bound.
@@ -59,14 +60,9 @@
 -- column: lower_revived_ratio | ratio | Lower bound.
 -- column: upper_revived_ratio | ratio | Upper bound.
 -- column: person_hours | hours | Hours of all people together in it (medium_effort says how; messages rest on assumptions).
--- column: durable_tie_count | count | Ties that began in it and, by kept ratio at `durable_days` (90 by default), last that long: an estimate.
--- column: durable_ties_per_100_hours | per_100_hours | Those for every 100 hours spent in it on days on which a beginning could be seen.
--- column: lower_durable_ties_per_100_hours | per_100_hours | Lower bound, from the interval of the kept ratio.
--- column: upper_durable_ties_per_100_hours | per_100_hours | Upper bound.
 -- column: kept_reason | text | Why kept_90_ratio is empty: too_few, not_observed or none_started.
 -- column: adjusted_reason | text | Why adjusted_kept_90_ratio is empty: too_few, no_overlap, not_observed or none_started.
 -- column: mutual_reason | text | Why mutual_ratio or reciprocity_index is empty: no_direction, too_few or not_observed.
--- column: hours_reason | text | Why the ties per hour are empty: no_hours (none were counted) or kept_unknown.
 -- unique: medium
 -- not_null: medium, person_count, used_tie_count, started_tie_count, revived_tie_count
 -- assert: kept_90_ratio between 0 and 1 and adjusted_kept_90_ratio between 0 and 1
@@ -75,7 +71,10 @@
 -- assert: started_tie_count >= 0 and revived_tie_count <= started_tie_count
 -- caveat: Media are used by different people for different things: no row says that moving talk to another medium would make it last.
 -- caveat: A tie is credited to the medium of its first day; what keeps it alive later may be another.
--- caveat: Hours of messages are assumptions from settings; the order of media by ties per hour can turn with them.
+-- caveat: Hours of messages are assumptions from settings. No ties per hour are given: an hour in a medium does more than start ties, and which
+--   hours a beginning cost cannot be told.
+-- caveat: kept_90_ratio, started_ratio and mutual_ratio grow with how much a medium is used, whatever it does: compare adjusted_kept_90_ratio
+--   and reciprocity_index, and medium_persistence with its lottery.
 -- caveat: Few ties begin in large meetings but many are kept there: a low score for starting is no verdict.
 -- caveat: Ties older than the collection are missing from what is started and kept.
 -- reference: Kaplan, Meier (1958), JASA 53; Hernan, Robins (2020), Causal Inference: What If, ch. 13; Aronow, Samii, Assenova (2015), Political Analysis 23.
@@ -153,13 +152,6 @@ kept as (
     from metrics.tie_survival
     where grouping in ('all', 'origin_medium')
 ),
-durable as (
-    -- the curve is given each week and at milestones: the last age not after durable_days
-    select medium, arg_max(row(survival_ratio, lower_ratio, upper_ratio), age) as at_age
-    from kept
-    where age <= getvariable('durable_days')
-    group by medium
-),
 medium as (
     select medium from metrics.medium_effort where panel_kind = 'all'
     union
@@ -168,14 +160,15 @@ medium as (
 joined as (
     select
         m.medium,
+        s90.adjusted_ratio as adjusted_kept_90_ratio,
+        s90.adjusted_lower_ratio as lower_adjusted_kept_90_ratio, s90.adjusted_upper_ratio as upper_adjusted_kept_90_ratio,
         coalesce(u.person_count, 0) as person_count,
         coalesce(u.tie_count, 0) as used_tie_count,
         coalesce(b.started_tie_count, 0) as started_tie_count,
         b.started_tie_count / nullif((select started_tie_count from begun where medium = 'any'), 0) as started_ratio,
         k90.survival_ratio as kept_90_ratio, k90.lower_ratio as lower_kept_90_ratio, k90.upper_ratio as upper_kept_90_ratio,
         k180.survival_ratio as kept_180_ratio, k180.lower_ratio as lower_kept_180_ratio, k180.upper_ratio as upper_kept_180_ratio,
-        s90.kept_ratio as settled_kept_90_ratio, s90.adjusted_ratio as adjusted_kept_90_ratio,
-        s90.adjusted_lower_ratio as lower_adjusted_kept_90_ratio, s90.adjusted_upper_ratio as upper_adjusted_kept_90_ratio,
+        s90.kept_ratio as settled_kept_90_ratio,
         s180.kept_ratio as settled_kept_180_ratio, s180.adjusted_ratio as adjusted_kept_180_ratio,
         s180.adjusted_lower_ratio as lower_adjusted_kept_180_ratio, s180.adjusted_upper_ratio as upper_adjusted_kept_180_ratio,
         mu.p as mutual_ratio, mu.low as lower_mutual_ratio, mu.high as upper_mutual_ratio,
@@ -185,8 +178,6 @@ joined as (
         coalesce(b.revived_tie_count, 0) as revived_tie_count,
         v.p as revived_ratio, v.low as lower_revived_ratio, v.high as upper_revived_ratio,
         f.person_hours,
-        nullif(f.start_window_hours, 0) / 100 as hundreds,
-        d.at_age,
         case when k90.survival_ratio is not null then null when coalesce(b.started_tie_count, 0) = 0 then 'none_started'
             else coalesce(k90.reason, 'not_observed') end as kept_reason,
         case when s90.adjusted_ratio is not null then null when coalesce(b.started_tie_count, 0) = 0 then 'none_started'
@@ -205,16 +196,5 @@ joined as (
     left join metrics.medium_survival as s180 on s180.medium = m.medium and s180.horizon_days = 180
     left join metrics.org_panel_reciprocity as r on r.medium = m.medium and r.panel_kind = 'all'
     left join metrics.medium_effort as f on f.medium = m.medium and f.panel_kind = 'all'
-    left join durable as d on d.medium = m.medium
 )
-select
-    * exclude (hundreds, at_age, kept_reason, adjusted_reason, mutual_reason),
-    round(started_tie_count * at_age[1]) as durable_tie_count,
-    started_tie_count * at_age[1] / hundreds as durable_ties_per_100_hours,
-    started_tie_count * at_age[2] / hundreds as lower_durable_ties_per_100_hours,
-    started_tie_count * at_age[3] / hundreds as upper_durable_ties_per_100_hours,
-    kept_reason,
-    adjusted_reason,
-    mutual_reason,
-    case when hundreds is null then 'no_hours' when at_age[1] is null then 'kept_unknown' end as hours_reason
-from joined
+select * from joined

@@ -142,7 +142,7 @@ def _null_reciprocity(sender: Any, recipient: Any, weight: Any) -> dict[str, flo
         chance = nx.from_pandas_edgelist(shuffled, "u", "v", "weight", create_using=nx.DiGraph)
         drawn.append((nx.overall_reciprocity(chance), _weighted_reciprocity(chance)))
     r_null, r_w_null = np.mean(drawn, axis=0)
-    return {"r_null": r_null, "r_w_null": r_w_null}
+    return {"r_strength_null": r_null, "r_w_strength_null": r_w_null}
 
 
 def _weighted_reciprocity(arcs: nx.DiGraph) -> float:
@@ -223,7 +223,15 @@ def differences(warehouse_path: Path, found: dict[str, Any], polars_rows: Any) -
         compare("pandas", "metrics.pair_panel", found["panel"], {**pair, **panel}, {**rounded, "active_days": 0.5, "is_tie": 0.5})
         compare("pandas", "metrics.pair_strength", found["strength"], pair, dict.fromkeys(HALF_LIVES, 1e-6))
         # of random draws only the mean is compared; perdure shares an arc's weight evenly among its messages, the rival does not
-        margins = {"r": 1e-9, "r_w": 1e-9, "r_null": 0.02, "r_w_null": 0.03, "cross_team_share": 1e-9, "ei": 1e-9, "ei_null": 1e-9}
+        margins = {
+            "r": 1e-9,
+            "r_w": 1e-9,
+            "r_strength_null": 0.02,
+            "r_w_strength_null": 0.03,
+            "cross_team_share": 1e-9,
+            "ei": 1e-9,
+            "ei_null": 1e-9,
+        }
         for table, figures in (("org_panel_reciprocity", found["reciprocity"]), ("org_panel_cross_team", found["crossing"])):
             names = [name for name in margins if name in next(iter(figures.values()))]
             for kind, start, medium, *values in connection.execute(

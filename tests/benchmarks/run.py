@@ -52,6 +52,7 @@ SIZES: dict[str, dict[str, Any]] = {
 OTHERS = {
     "sources": {"small": ["--messages", "20000"], "full": ["--messages", "1000000"]},
     "metrics": {"small": ["--people", "300"], "full": ["--people", "20000"]},
+    "reciprocity": {"small": ["--people", "5000", "--arcs", "125000"], "full": []},
     "report": {"small": ["--people", "1000"], "full": ["--people", "20000"]},
 }
 """Benchmarks that are programs of their own, with their options by size; metrics takes a folder too."""

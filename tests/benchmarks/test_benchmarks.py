@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import bench_build, bench_graphs, measure, run
+from benchmarks import bench_build, bench_graphs, bench_reciprocity, measure, run
 from benchmarks.interactions import as_batch, land, organisation_of
 from worlds import tables
 
@@ -42,6 +42,13 @@ def test_a_benchmark_agrees_with_its_rivals_and_is_printed(tmp_path: Path) -> No
     assert "removal_curve" in text
     assert "by its years of history" in text
     json.dumps(found)
+
+
+def test_the_null_of_reciprocity_holds_to_degrees_and_strengths() -> None:
+    # more people than a matrix of all pairs is made for
+    found = bench_reciprocity.null(2_000, 30_000)
+    assert found["worst_miss"] < 1e-6
+    assert 0 < found["r_w_null"] < 0.1
 
 
 def test_made_up_interactions_are_the_same_for_the_same_seed_and_stored_as_they_are() -> None:

@@ -42,7 +42,6 @@ DRAWN: Mapping[str, str] = {
     "team_pair_reliance": r"^null_top",
     "turnover_resilience": r"reach|null|lower|upper|component",
     "medium_escalation": r"null|_z$|z_score",
-    "medium_scorecard": r"reciprocity_index",
 }
 
 

@@ -26,11 +26,14 @@ def test_eu_core(oracle_data: Path) -> None:
     assert (found["contact_count"], found["arc_count"], found["person_count"]) == (332_334, 24_929, 986)
     assert found["r"] == pytest.approx(0.711, abs=5e-4)
     assert found["rho"] == pytest.approx(0.704, abs=5e-4)
-    assert found["rho_strength"] == pytest.approx(0.429, abs=0.003)
     assert found["r_w"] == pytest.approx(0.580, abs=5e-4)
-    # the null's own sampling error is .001
-    assert found["r_w_null"] == pytest.approx(0.435, abs=0.003)
-    assert found["rho_w"] == pytest.approx(0.257, abs=0.004)
+    # degrees and strengths: exact
+    assert (found["r_null"], found["rho_degree"]) == (pytest.approx(0.1298, abs=5e-5), pytest.approx(0.668, abs=5e-4))
+    assert (found["r_w_null"], found["rho_w"]) == (pytest.approx(0.0583, abs=5e-5), pytest.approx(0.554, abs=5e-4))
+    # strengths alone: drawn, with a sampling error of .001
+    assert found["rho_strength"] == pytest.approx(0.429, abs=0.003)
+    assert found["r_w_strength_null"] == pytest.approx(0.435, abs=0.003)
+    assert found["rho_w_strength"] == pytest.approx(0.257, abs=0.004)
     assert found["r_low"] < 0.711 < found["r_high"]
     # nothing is said of months in the gap of collection
     assert (
@@ -52,6 +55,8 @@ def test_college(oracle_data: Path) -> None:
     assert (found["contact_count"], found["arc_count"]) == (59_835, 20_296)
     assert found["r"] == pytest.approx(0.636, abs=5e-4)
     assert found["r_w"] == pytest.approx(0.610, abs=5e-4)
-    # the null's standard deviation is .0015
-    assert found["r_w_null"] == pytest.approx(0.182, abs=0.005)
-    assert found["rho_w"] == pytest.approx(0.524, abs=0.005)
+    assert (found["r_null"], found["rho_degree"]) == (pytest.approx(0.0613, abs=5e-5), pytest.approx(0.613, abs=5e-4))
+    assert (found["r_w_null"], found["rho_w"]) == (pytest.approx(0.0363, abs=5e-5), pytest.approx(0.596, abs=6e-4))
+    # drawn, with a standard deviation of .0015
+    assert found["r_w_strength_null"] == pytest.approx(0.182, abs=0.005)
+    assert found["rho_w_strength"] == pytest.approx(0.524, abs=0.005)

@@ -1,4 +1,4 @@
-"""The medium scorecard: what each medium starts, keeps and costs."""
+"""The medium scorecard: what each medium starts and keeps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from pipelines.report.sections.shared import apart, heads, line, missing, not_sh
 
 SCORECARD: Final = "metrics.medium_scorecard"
 KEPT: Final = ("adjusted_kept_90_ratio", "lower_adjusted_kept_90_ratio", "upper_adjusted_kept_90_ratio")
-HOURS: Final = ("durable_ties_per_100_hours", "lower_durable_ties_per_100_hours", "upper_durable_ties_per_100_hours")
 
 
 def scorecard(view: View) -> Section:
     """One row a medium."""
     words = view.words
     rows = view.rows(SCORECARD)
-    if not rows or not view.has(SCORECARD, *KEPT, "started_tie_count", "reciprocity_index", "durable_ties_per_100_hours"):
+    if not rows or not view.has(SCORECARD, *KEPT, "started_tie_count", "reciprocity_index"):
         return missing(view, "scorecard", SCORECARD)
     everything = [row for row in rows if row["medium"] == "any"]
     media = sorted((row for row in rows if row["medium"] != "any"), key=lambda row: -(row.number("started_tie_count") or 0))
@@ -29,7 +28,7 @@ def scorecard(view: View) -> Section:
     blocks: list[Block] = [Text(Markup(" ").join(said), "lead")]
     blocks += _kept(view, media, everything)
     # media in which nothing is known but how they are used stand behind a fold
-    known = [row for row in media if row.is_withheld or row.number(HOURS[0]) is not None or row.number(KEPT[0]) is not None]
+    known = [row for row in media if row.is_withheld or row.number(KEPT[0]) is not None]
     rest = [row for row in media if row not in known]
     if known:
         blocks.append(_character(view, [*known, *everything]))
@@ -57,7 +56,7 @@ def _kept(view: View, media: Sequence[Row], everything: Sequence[Row]) -> list[B
     reference = everything[0].number(KEPT[0]) if everything else None
     table = Table(
         words("scorecard.kept_caption"),
-        heads(view, "scorecard", "medium", "started", "share", "kept_strip", "kept", strips={"kept_strip": (scale, "percent")}),
+        heads(view, "scorecard", "medium", "kept_strip", "kept", "started", "share", strips={"kept_strip": (scale, "percent")}),
         [line(view, row, view.medium(row["medium"]), *_kept_cells(view, row, scale, reference)) for row in listed],
         words("scorecard.kept_note"),
     )
@@ -67,10 +66,10 @@ def _kept(view: View, media: Sequence[Row], everything: Sequence[Row]) -> list[B
 def _kept_cells(view: View, row: Row, scale: Scale, reference: float | None) -> Sequence[Markup]:
     is_any = row["medium"] == "any"
     return (
-        view.cell(row, "started_tie_count", "count"),
-        view.cell(row, "started_ratio", "percent"),
         strip(scale, *(row.number(c) for c in KEPT), mark=None if is_any else reference, is_other=is_any),
         reason(view, row, KEPT[0], "percent", "adjusted_reason", *KEPT[1:]),
+        view.cell(row, "started_tie_count", "count"),
+        view.cell(row, "started_ratio", "percent"),
     )
 
 
@@ -84,7 +83,7 @@ def _character(view: View, rows: Sequence[Row], *, has_note: bool = True) -> Tab
     words = view.words
     return Table(
         words("scorecard.character_caption"),
-        heads(view, "scorecard", "medium", "reciprocity", "cross_team", "external", "revived", "per_hours"),
+        heads(view, "scorecard", "medium", "reciprocity", "cross_team", "external", "revived"),
         [
             line(
                 view,
@@ -94,7 +93,6 @@ def _character(view: View, rows: Sequence[Row], *, has_note: bool = True) -> Tab
                 view.interval(row, "cross_team_ratio", "lower_cross_team_ratio", "upper_cross_team_ratio", "percent"),
                 view.interval(row, "external_ratio", "lower_external_ratio", "upper_external_ratio", "percent"),
                 view.interval(row, "revived_ratio", "lower_revived_ratio", "upper_revived_ratio", "percent"),
-                reason(view, row, HOURS[0], "number", "hours_reason", *HOURS[1:]),
             )
             for row in rows
         ],

@@ -17,8 +17,9 @@ STUDY: Final = "metrics.policy_event_study"
 ENDS: Final = ("effect", "effect_low", "effect_high")
 OUTCOMES: Final = ("meeting_hours", "tie_formation", "persistence", "cross_team")
 HEADLINE: Final = ("meeting_hours", "persistence")
-"""Of which outcomes the opening paragraph says that they did not change."""
+"""Of which outcomes the opening paragraph says what can or cannot be told where no change is shown."""
 DOUBTFUL: Final = 0.05
+CALLED: Final = 0.05
 
 
 def policy(view: View) -> Section:
@@ -28,7 +29,7 @@ def policy(view: View) -> Section:
     if not declared:
         return Section("policy", words("policy.title"), [Text(words("policy.none"), "missing")], words("policy.question"))
     rows = view.rows(EFFECT)
-    if not rows or not view.has(EFFECT, *ENDS, "estimand", "baseline", "method"):
+    if not rows or not view.has(EFFECT, *ENDS, "estimand", "baseline", "method", "margin", "detectable_effect", "equivalence_p_ratio"):
         return missing(view, "policy", EFFECT)
     blocks: list[Block] = []
     said: list[Markup] = []
@@ -56,9 +57,9 @@ def _averages(rows: Sequence[Row]) -> list[Row]:
 
 
 def _sentence(view: View, name: Markup, rows: Sequence[Row], unchanged: Sequence[str]) -> Markup:
-    """What the policy did that chance does not explain, or that nothing can be told; each with its interval.
+    """What the policy did that chance does not explain, what it is shown not to have done, and what cannot be told; each with its interval.
 
-    Of outcomes that did not change, it names those in `unchanged`.
+    Of outcomes of which no change is shown, it names those in `unchanged`.
     """
     words = view.words
     changes: list[Markup] = []
@@ -68,7 +69,18 @@ def _sentence(view: View, name: Markup, rows: Sequence[Row], unchanged: Sequence
         if low is None or high is None:
             continue
         way = "rose" if low > 0 else "fell" if high < 0 else "still"
-        said = words(f"policy.{way}", outcome=words.name("outcome_within", row["outcome"]), effect=view.interval(row, *ENDS))
+        # one of several looks is no finding
+        if (row.number("adjusted_p_ratio") or 0.0) >= CALLED:
+            way = "still"
+        said = words(
+            f"policy.{'within' if way == 'still' and _is_within(row) else way}",
+            outcome=words.name("outcome_within", row["outcome"]),
+            effect=view.interval(row, *ENDS),
+            low=view.cell(row, "effect_low"),
+            high=view.cell(row, "effect_high"),
+            margin=view.cell(row, "margin"),
+            seen=view.cell(row, "detectable_effect"),
+        )
         if way != "still":
             changes.append(said)
         elif row["outcome"] in unchanged or not still:
@@ -79,6 +91,12 @@ def _sentence(view: View, name: Markup, rows: Sequence[Row], unchanged: Sequence
     if changes:
         return words("policy.said", name=name, changes=words.listed(changes), n=n)
     return words("policy.said_nothing", name=name, still=words.listed(still), n=n)
+
+
+def _is_within(row: Row) -> bool:
+    """Whether it is shown that the effect is no more than the margin."""
+    doubt = row.number("equivalence_p_ratio")
+    return doubt is not None and doubt < CALLED
 
 
 def _effects(view: View, rows: Sequence[Row]) -> Table:

@@ -190,11 +190,13 @@ def test_persistence_recovers_a_planted_association_and_no_more() -> None:
     for number in range(4000):
         media = [["email"], ["slack_dm"], ["email", "slack_dm"]][rng.integers(0, 3)]
         contacts = int(rng.integers(1, 6) + 4 * (len(media) == 2))
+        halves = [contacts // 2, contacts - contacts // 2] if len(media) == 2 else [contacts]
         log_odds = -1.2 + 0.9 * np.log1p(contacts) - 0.7 * (media == ["slack_dm"])
         rows.append(
             {
                 "panel_kind": "month", "panel_start": date(2025, 1 + number % 3, 1), "person_a_key": int(rng.integers(0, 300)),
-                "person_b_key": 1000 + number, "media": media, "contact_count": contacts, "active_days": contacts, "is_tie": True,
+                "person_b_key": 1000 + number, "media": media, "media_contact_counts": halves[-len(media) :],
+                "contact_count": contacts, "active_days": contacts, "quiet_days": 1, "partner_count": 10, "is_tie": True,
                 "is_active_next": bool(rng.random() < 1 / (1 + np.exp(-log_odds))), "sample_ratio": 1.0,
             }
         )  # fmt: skip

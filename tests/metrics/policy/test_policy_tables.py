@@ -157,8 +157,29 @@ def test_a_policy_for_everyone_is_judged_by_the_own_trend() -> None:
     assert set(rows.index) == {"average", "level", "slope"}
     assert rows.loc["level", "effect_low"] <= 0.5 <= rows.loc["level", "effect_high"]
     assert rows.loc["level", "p_value_ratio"] < 0.001
-    assert rows.loc["slope", "effect_low"] <= 0 <= rows.loc["slope", "effect_high"]
     assert (rows["method"] == "interrupted").all()
+    # what calls more than 7% of changes that are not there is withheld
+    assert (rows.loc["slope", "reason"], rows.loc["level", "reason"]) == ("false_alarms", None)
+    assert np.isnan(rows.loc["slope", "effect"])
+    crossing = effect(warehouse, "all", "cross_team").set_index("estimand")
+    assert set(crossing["reason"].dropna()) <= {"false_alarms", "no_variation", "not_observed"}
+    level = rows.loc["level"]
+    # half the interval and 84% of its quantile more
+    assert level["detectable_effect"] == pytest.approx((level["effect_high"] - level["effect_low"]) / 2 * (1 + 0.8416 / 1.96), rel=1e-3)
+    assert level["margin"] == pytest.approx(0.1 * level["baseline"])
+    # half an hour more is no equivalence
+    assert level["equivalence_p_ratio"] > 0.9
+    assert level["adjusted_p_ratio"] >= level["p_value_ratio"]
+
+
+def test_no_more_than_the_margin_is_said_only_where_shown() -> None:
+    for minutes, is_shown in ((0.0, True), (12.0, False)):
+        more = {(team, week): minutes for team in range(5) for week in range(20, 40)}
+        teams = [team_of(SIZE * number) for number in range(5)]
+        warehouse = world(40, more, policy(("some", MONDAY + timedelta(days=140), teams)))
+        row = effect(warehouse, "some", "meeting_hours").iloc[0]
+        assert (row["equivalence_p_ratio"] < 0.05) == is_shown
+        assert (row["effect_high"] < row["margin"]) or not is_shown
 
 
 def test_a_few_weeks_are_too_few() -> None:

@@ -15,7 +15,7 @@ from worlds import built, event
 from metrics.parameters import Parameters
 from metrics.reciprocity import _null
 from metrics.reciprocity._null import arc_null, sampled_null, strength_preserving_null
-from metrics.reciprocity.org_panel_reciprocity import org_panel_reciprocity, reciprocity
+from metrics.reciprocity.org_panel_reciprocity import Contact, org_panel_reciprocity, reciprocity
 
 FEW = Parameters(minimum_pairs=3, null_draws=40)
 START = date(2024, 1, 1)
@@ -27,7 +27,9 @@ def figures(arcs: dict[tuple[int, int], tuple[int, float]], parameters: Paramete
     a, b = (np.array([pair[side] for pair in pairs]) for side in (0, 1))
     ab, ba = (np.array([arcs.get(pair[::way], (0, 0.0))[0] for pair in pairs]) for way in (1, -1))
     forth, back = (np.array([arcs.get(pair[::way], (0, 0.0))[1] for pair in pairs]) for way in (1, -1))
-    return reciprocity(a, b, ab, ba, forth, back, parameters, np.random.default_rng(seed))
+    count, weight = np.stack([ab, ba]), np.stack([forth, back])
+    contact = Contact(a, b, count, weight, np.zeros_like(count), np.zeros_like(weight))
+    return reciprocity(contact, parameters, np.random.default_rng(seed))
 
 
 def test_by_hand() -> None:
@@ -91,8 +93,21 @@ def test_null_of_a_random_network_is_what_it_has() -> None:
             arcs[sender, recipient] = (count, float(count))
     found = figures(arcs)
     assert abs(found["r_z"]) < 4
+    assert abs(found["r_strength_z"]) < 4
+    assert abs(found["r_w_strength_z"]) < 4
+    for name in ("rho_strength", "rho_w_strength", "rho_degree"):
+        assert found[name] == pytest.approx(0, abs=0.05)
+    # counts of a Poisson law differ less between arcs than exponential weights do: the lesser of two is a little more than expected
+    assert found["rho_w"] == pytest.approx(0.22, abs=0.04)
+
+
+def test_exact_null_of_exponential_weights_is_what_they_have() -> None:
+    random = np.random.default_rng(6)
+    there = random.random((60, 60)) < 0.3
+    arcs = {(a, b): (1, float(random.exponential())) for a, b in zip(*np.nonzero(there), strict=True) if a != b}
+    found = figures(arcs)
+    assert abs(found["r_z"]) < 4
     assert abs(found["r_w_z"]) < 4
-    assert found["rho_strength"] == pytest.approx(0, abs=0.05)
     assert found["rho_w"] == pytest.approx(0, abs=0.05)
 
 
@@ -132,13 +147,25 @@ def rows(order: list[int]) -> pa.Table:
     return pa.Table.from_pylist([listed[position] for position in order])
 
 
+def grouped(order: list[int]) -> pa.Table:
+    pairs = [(1, 2, "any", 2, 0), (3, 4, "any", 1, 0), (3, 4, "email", 1, 0)]
+    listed = [
+        {"panel_kind": "all", "panel_start": START, "person_a_key": a, "person_b_key": b, "medium": medium,
+         "ab_group_count": ab, "ba_group_count": ba, "ab_group_weight": ab / 2, "ba_group_weight": ba / 3}
+        for a, b, medium, ab, ba in pairs
+    ]  # fmt: skip
+    return pa.Table.from_pylist([listed[position] for position in order])
+
+
 def test_order_of_rows_changes_nothing() -> None:
     panel = pa.table({"panel_kind": ["all"], "panel_start": pa.array([START]), "observed_day_count": [30]})
-    plain = org_panel_reciprocity(rows([0, 1, 2, 3, 4]), panel, panel, FEW)
-    assert plain.equals(org_panel_reciprocity(rows([4, 2, 0, 3, 1]), panel, panel, FEW))
+    plain = org_panel_reciprocity(rows([0, 1, 2, 3, 4]), grouped([0, 1, 2]), panel, panel, FEW)
+    assert plain.equals(org_panel_reciprocity(rows([4, 2, 0, 3, 1]), grouped([2, 0, 1]), panel, panel, FEW))
     assert plain["medium"].to_pylist() == ["any", "email"]
     assert plain["reason"].to_pylist() == [None, "too_few"]
     assert plain["r_null"].to_pylist()[0] is not None
+    # 1 + 1/2 of a weight of 3/2 + 1/3 + 1 + 2/3 + 5/3 + 1/2
+    assert plain["group_weight_ratio"].to_pylist()[0] == pytest.approx(1.5 / (17 / 3))
 
 
 def test_in_a_warehouse() -> None:

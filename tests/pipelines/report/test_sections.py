@@ -17,7 +17,8 @@ EFFECT = spec(
     "policy_effect",
     "policy_key outcome estimand",
     "policy_key:text outcome:text method:text estimand:text person_count:count effect:score effect_low:score effect_high:score "
-    "baseline:score pre_trend_p_ratio:ratio comparison:text reason:text",
+    "baseline:score pre_trend_p_ratio:ratio comparison:text reason:text adjusted_p_ratio:ratio detectable_effect:score margin:score "
+    "equivalence_p_ratio:ratio",
 )
 STUDY = spec(
     "policy_event_study",
@@ -41,9 +42,41 @@ def plain(page: str, section: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page[start : page.index("</section>", start)])).replace("&#39;", "'")
 
 
-def effect(outcome: str, low: float | None, high: float | None, doubt: float = 0.6, reason: str | None = None) -> list[Any]:
-    middle = None if low is None or high is None else (low + high) / 2
-    return ["quiet", outcome, "staggered", "average", 60, middle, low, high, 4.2, doubt, "never_started", reason]
+def effect(
+    outcome: str,
+    low: float | None,
+    high: float | None,
+    doubt: float = 0.6,
+    reason: str | None = None,
+    adjusted: float | None = None,
+    equivalence: float = 0.4,
+) -> list[Any]:
+    if low is None or high is None:
+        return ["quiet", outcome, "staggered", "average", 60, None, None, None, 4.2, doubt, "never_started", reason, None, None, None, None]
+    chance = adjusted if adjusted is not None else 0.2 if low <= 0 <= high else 0.01
+    shown = [(low + high) / 2, low, high, 4.2, doubt, "never_started", reason, chance, 0.7 * (high - low), 0.42, equivalence]
+    return ["quiet", outcome, "staggered", "average", 60, *shown]
+
+
+@pytest.mark.parametrize(
+    "row,said,unsaid",
+    [
+        # a planted fifth less, of which chance could make a third less or a little more
+        (effect("meeting_hours", -1.4, 0.2), "whether meeting hours a person and week changed cannot be told, between -1.4", "by no more"),
+        (effect("meeting_hours", -1.4, 0.2), "would have been seen in four cases out of five", "nothing"),
+        (effect("meeting_hours", -0.2, 0.1, equivalence=0.01), "changed by no more than 0.4", "cannot be told"),
+        # one of many looks
+        (effect("meeting_hours", -1.5, -0.1, adjusted=0.12), "cannot be told", "changed by -"),
+    ],
+)
+def test_a_policy_is_said_to_have_done_what_the_test_shows(tmp_path: Path, row: list[Any], said: str, unsaid: str) -> None:
+    declared = [["quiet", "Quiet mornings", date(2026, 1, 5), ["A"], ""]]
+    page = render(published_file(tmp_path / "a.duckdb", [(POLICY, declared), (EFFECT, [row])]))
+    text = plain(page, "policy").replace("\u00a0", " ").replace("\u2212", "-")
+    assert said in text
+    lead = text[text.index("Quiet mornings, among") :]
+    assert unsaid not in lead[: lead.index(".  ") if ".  " in lead else 400]
+    assert "changed nothing" not in page
 
 
 @pytest.fixture
@@ -218,8 +251,8 @@ def kept(month: int, low: float, high: float) -> list[Any]:
         ),
         (
             [kept(4, 0.70, 0.80), kept(5, 0.75, 0.85)],
-            "nothing moved beyond what chance explains: the share of ties kept from the period before is 80% (75 to 85%), "
-            "after 75% (900 ties)",
+            "Whether anything moved between April 2026 and May 2026 cannot be told from chance: the share of ties kept from the period "
+            "before is 80% (75 to 85%), after 75% (900 ties)",
         ),
     ],
 )
