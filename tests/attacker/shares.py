@@ -40,10 +40,9 @@ def _fraction(grid: Grid, share: str) -> tuple[str | None, str, bool] | None:
 
     What the description says goes before names, and names before numbers. The numerator may be a count that is not told.
     """
-    text = grid.sheet.fields[share].text
-    stated = re.search(r"(1 - )?(\w+) / (\w+)", text)
-    if stated and stated[2] in grid.columns and stated[3] in grid.columns:
-        return stated[2], stated[3], bool(stated[1])
+    stated = _stated(grid, share)
+    if stated is not None:
+        return stated
     counts = [name for name in grid.sheet.counts if name in grid.columns]
     best: tuple[float, str, str, bool] | None = None
     for above in counts:
@@ -56,10 +55,23 @@ def _fraction(grid: Grid, share: str) -> tuple[str | None, str, bool] | None:
                     best = fit, above, below, is_rest
     if best is not None:
         return best[1:]
-    for below in counts:
-        if _is_denominator(grid, share, below):
-            return None, below, False
-    return None
+    chance, below = min(((_chance(grid, share, name), name) for name in counts), default=(1.0, ""))
+    return (None, below, False) if chance < 1e-4 else None
+
+
+def _stated(grid: Grid, share: str) -> tuple[str | None, str, bool] | None:
+    """Return what the package says a share is of: in a property that names columns, or as `a / b` in its description."""
+    field = grid.sheet.fields[share]
+    named = {place: [name for name in names if name in grid.columns] for place, names in field.links.items()}
+    below = next((names[0] for place, names in named.items() if "denominator" in place and names), None)
+    above = next((names[0] for place, names in named.items() if "numerator" in place and names), None)
+    if below is not None:
+        return above, below, False
+    found = re.search(r"(1 - )?(\w+) / (\w+)", field.text)
+    if found is None:
+        return None
+    parts = [next((name for name in grid.columns if name == word or name.startswith(f"{word}_")), None) for word in found.group(2, 3)]
+    return (parts[0], parts[1], bool(found[1])) if parts[1] is not None else None
 
 
 def _fit(grid: Grid, share: str, above: str, below: str, is_rest: bool) -> float | None:
@@ -78,18 +90,18 @@ def _fit(grid: Grid, share: str, above: str, below: str, is_rest: bool) -> float
     return far if far < 0.08 and np.ptp(a / b) > 0 and np.corrcoef(told, a / b)[0, 1] > 0.8 else None
 
 
-def _is_denominator(grid: Grid, share: str, below: str) -> bool:
-    """Whether the share can be a whole number over the count in every row, so that it is more than chance that it can."""
+def _chance(grid: Grid, share: str, below: str) -> float:
+    """How likely it is that the share can be a whole number over the count in every row by chance; 1 where it cannot."""
     step = grid.step(share)
     chance, seen = 1.0, set()
     for row in np.flatnonzero(grid.shown(share) & grid.shown(below) & (np.nan_to_num(grid.low[below]) > 0)):
         told, low, high = float(grid.value[share][row]), float(grid.low[below][row]), float(grid.high[below][row])
         if not 0 <= told <= 1 or not _fits(step, low, high)[round(told / step)]:
-            return False
+            return 1.0
         if 0 < told < 1 and (told, low) not in seen:
             seen.add((told, low))
             chance *= float(np.mean(_fits(step, low, high)))
-    return chance < 1e-4
+    return chance
 
 
 @cache
@@ -111,7 +123,7 @@ def _times(grid: Grid, system: System, share: str, above: str | None, below: str
     if above is not None and _is_of_the_told(grid, share, above, below, is_rest):
         return
     error = grid.step(share) / 2 + 1e-9
-    rule = system.rule("share times denominator", 3.0)
+    rule = system.rule("share times denominator", 7.0 if _stated(grid, share) is not None else 3.0)
     for row in np.flatnonzero(grid.shown(share) & (grid.number[below] >= 0)):
         told = float(grid.value[share][row])
         told = 1 - told if is_rest else told
@@ -154,9 +166,17 @@ def _is_of_the_told(grid: Grid, share: str, above: str, below: str, is_rest: boo
 def _triples(grid: Grid) -> Iterator[Triple]:
     """Yield each share that is followed by a lower and an upper bound."""
     names = [name for name in grid.sheet.figures if name in grid.shares]
+    bounds: dict[str, list[str]] = {}
+    for name in names:
+        for place, of in grid.sheet.fields[name].links.items():
+            if re.search(r"interval|bound|estimate|of$", place) and of and of[0] in names and of[0] != name:
+                bounds.setdefault(of[0], []).append(name)
+    for share, pair in bounds.items():
+        if len(pair) == 2 and _brackets(grid, share, *pair):
+            yield share, pair[0], pair[1]
     for place, share in enumerate(names):
         for low, high in ((place + 1, place + 2),):
-            if high < len(names) and _brackets(grid, share, names[low], names[high]):
+            if high < len(names) and share not in bounds and _brackets(grid, share, names[low], names[high]):
                 yield share, names[low], names[high]
 
 
