@@ -120,7 +120,7 @@ def _pairs(told: float, step: float, low: float, high: float) -> Iterator[tuple[
 
 def _times(grid: Grid, system: System, share: str, above: str | None, below: str, is_rest: bool) -> None:
     """Share times denominator."""
-    if above is not None and _is_of_the_told(grid, share, above, below, is_rest):
+    if _is_of_the_told(grid, share, above, below, is_rest):
         return
     error = grid.step(share) / 2 + 1e-9
     rule = system.rule("share times denominator", 7.0 if _stated(grid, share) is not None else 3.0)
@@ -137,7 +137,7 @@ def _times(grid: Grid, system: System, share: str, above: str | None, below: str
         if high <= LARGEST:
             least, most = (grid.low[above][row], grid.high[above][row]) if above is not None else (0.0, math.inf)
             fits = [(a, b) for a, b in _pairs(told, grid.step(share), low, high) if least <= a <= most]
-            _hull(rule, fits, part, whole)
+            _hull(grid, system, rule, fits, part, whole)
 
 
 def _product(grid: Grid, system: System, row: int, share: str, below: str) -> int:
@@ -145,19 +145,34 @@ def _product(grid: Grid, system: System, row: int, share: str, below: str) -> in
     return system.add((grid.export, grid.name, grid.keys[row], f"{below} * {share}"), 0.0, float(grid.high[below][row]), is_whole=True)
 
 
-def _hull(rule: Rule, fits: list[tuple[int, int]], part: int, whole: int) -> None:
-    if fits:
-        rule.bounds.append((part, float(min(a for a, _ in fits)), float(max(a for a, _ in fits))))
-        rule.bounds.append((whole, float(min(b for _, b in fits)), float(max(b for _, b in fits))))
+def _hull(grid: Grid, system: System, rule: Rule, fits: list[tuple[int, int]], part: int, whole: int) -> None:
+    """Bound the part, the whole and, where it comes out nearly, the rest."""
+    if not fits:
+        return
+    rests = [b - a for a, b in fits]
+    for number, values in ((part, [a for a, _ in fits]), (whole, [b for _, b in fits])):
+        rule.bounds.append((number, float(min(values)), float(max(values))))
+    if max(rests) - min(rests) <= 2:
+        _, name, row, above = system.keys[part]  # type: ignore[misc]
+        below = system.keys[whole][3]  # type: ignore[index]
+        rest = system.add((grid.export, name, row, f"{below} - {above}"), 0.0, float(max(grid.high[below])), is_whole=True)
+        rule.bounds.append((rest, float(min(rests)), float(max(rests))))
 
 
-def _is_of_the_told(grid: Grid, share: str, above: str, below: str, is_rest: bool) -> bool:
-    """Whether the share is that of the two counts as they are told, so that it says nothing more."""
-    rows = grid.shown(share) & grid.shown(above) & grid.shown(below) & (np.nan_to_num(grid.value[below]) > 0)
+def _is_of_the_told(grid: Grid, share: str, above: str | None, below: str, is_rest: bool) -> bool:
+    """Whether the share is that of the counts as they are told, so that it says nothing more."""
+    rows = grid.shown(share) & grid.shown(below) & (np.nan_to_num(grid.value[below]) > 0)
+    error = grid.step(share) / 2 + 1e-6
+    if above is None:
+        # a numerator that has no column would be told in the steps of the denominator
+        steps = grid.value[share][rows] * grid.value[below][rows] / grid.step(below)
+        slack = error * grid.value[below][rows] / grid.step(below)
+        return grid.step(below) > 1 and bool((np.abs(steps - np.round(steps)) <= slack).mean() > 0.97)
+    rows &= grid.shown(above)
     if not rows.any():
         return False
     made = grid.value[above][rows] / grid.value[below][rows]
-    return bool((np.abs((1 - made if is_rest else made) - grid.value[share][rows]) <= grid.step(share) * 0.5 + 1e-6).mean() > 0.97)
+    return bool((np.abs((1 - made if is_rest else made) - grid.value[share][rows]) <= error).mean() > 0.97)
 
 
 # -- intervals --------------------------------------------------------------------------------------------------------
@@ -256,7 +271,7 @@ def _widths(grid: Grid, system: System, triple: Triple, fraction: tuple[str | No
                 fit = [(b - a, b) for a, b in fit] if fraction is not None and fraction[2] else fit
             else:
                 part = _product(grid, system, int(row), triple[0], below)
-            _hull(rule, fit, part, whole)
+            _hull(grid, system, rule, fit, part, whole)
         return
 
 
