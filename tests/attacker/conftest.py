@@ -13,7 +13,7 @@ from attacker.files import read_export
 from attacker.judge import Judgement, Truth, judge, small_rows
 from attacker.worlds import KEY, Told, a_week_apart, around_an_erasure, at_random, hidden_few, one_export, small, the_demo
 
-RANDOM = int(os.environ.get("PERDURE_ATTACKER_WORLDS", "5"))
+RANDOM = int(os.environ.get("ATTACKER_WORLDS", "5"))
 """How many organisations are made up at random in the ordinary run."""
 FULL = 200
 

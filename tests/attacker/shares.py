@@ -96,6 +96,8 @@ def _chance(grid: Grid, share: str, below: str) -> float:
     chance, seen = 1.0, set()
     for row in np.flatnonzero(grid.shown(share) & grid.shown(below) & (np.nan_to_num(grid.low[below]) > 0)):
         told, low, high = float(grid.value[share][row]), float(grid.low[below][row]), float(grid.high[below][row])
+        if high > LARGEST:
+            continue
         if not 0 <= told <= 1 or not _fits(step, low, high)[round(told / step)]:
             return 1.0
         if 0 < told < 1 and (told, low) not in seen:

@@ -2,7 +2,7 @@
 
 The ordinary run attacks the worlds of `conftest.SHORT`. More of them, made at random:
 
-    PERDURE_ATTACKER_WORLDS=20 python -m pytest tests/attacker
+    ATTACKER_WORLDS=20 python -m pytest tests/attacker
     python -m pytest tests/attacker -m full        # 200, and the demo
 """
 
