@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from attacker import attack, counted
+from attacker.elsewhere import more_told
 from attacker.files import read_export
 from attacker.judge import Truth, by_table, by_technique, judge, small_rows
 
@@ -23,6 +24,7 @@ def main() -> int:
     arguments = parser.parse_intermixed_args()
     folders = [arguments.export, *arguments.earlier]
     findings = attack(*folders, seconds=arguments.seconds)
+    findings += [found for folder in folders for found in more_told(read_export(folder))]
     if arguments.truth is None:
         _print("bounded", {key: number for key, number in counted(findings).items() if not key[0].startswith("told")})
         return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from attacker.files import read_export
 from attacker.judge import Judgement, Truth, judge, small_rows
 from attacker.worlds import KEY, Told, a_week_apart, around_an_erasure, at_random, hidden_few, one_export, small, the_demo
 
-RANDOM = int(os.environ.get("PERDURE_ATTACKER_WORLDS", "5"))
+RANDOM = int(os.environ.get("ATTACKER_WORLDS", "5"))
 """How many organisations are made up at random in the ordinary run."""
 FULL = 200
 
@@ -37,11 +37,11 @@ def attacked(told: Told, seconds: float) -> Judgement:
     verdicts = judge(findings, truths)
     for truth in truths.values():
         truth.close()
-    return Judgement(verdicts, rows)
+    return Judgement(verdicts, rows, told.folders)
 
 
 @pytest.fixture(scope="session")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Judgement]]:
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Judgement]:
     """Return what came of the attack on a world, by its name."""
     found: dict[str, Judgement] = {}
 
@@ -52,4 +52,4 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
                 found[name] = attacked(MAKERS[name](tmp_path_factory.mktemp(name)), 2.0 if name in SHORT else 20.0)
         return found[name]
 
-    yield of
+    return of

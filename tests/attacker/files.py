@@ -19,6 +19,11 @@ from typing import Any
 TOTALS = frozenset({"any", "all", "total", "overall", "everyone"})
 """Words that stand for all of a dimension together."""
 
+_FLOOR = re.compile(
+    r"(?:counts?|figures?|anything|numbers?)[^.;]{0,40}?(?:under|below|less than|fewer than|smaller than) (five|\d+)"
+    r"(?! people)[^.;]{0,60}?withheld"
+)
+_NUMBERS = {"five": 5}
 _MARKS = re.compile(r"withheld|suppressed|masked|hidden")
 Value = str | float | None
 Row = tuple[Value, ...]
@@ -26,12 +31,21 @@ Row = tuple[Value, ...]
 
 @dataclass(frozen=True)
 class Field:
-    """A column as the package describes it."""
+    """A column as the package describes it.
+
+    Attributes:
+        name: Its name.
+        kind: string, boolean, integer, number, date or datetime.
+        unit: Its unit.
+        text: What it says.
+        links: Where a property of the field names other columns of the table -> which.
+    """
 
     name: str
     kind: str
     unit: str = ""
     text: str = ""
+    links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -46,6 +60,7 @@ class Sheet:
         rows: Dimensions' values -> column -> value.
         steps: Figure -> how finely it is told.
         digits: Figure -> to how many significant digits it is told, where that is coarser than its step.
+        floor: The least count that is told, where the package says so; a zero is then a zero.
     """
 
     name: str
@@ -55,6 +70,7 @@ class Sheet:
     rows: dict[Row, dict[str, Value]]
     steps: dict[str, float] = field(default_factory=dict)
     digits: dict[str, int] = field(default_factory=dict)
+    floor: float = 0.0
 
     @property
     def figures(self) -> list[str]:
@@ -87,6 +103,8 @@ class Sheet:
             step = max(step, 10.0 ** (math.floor(math.log10(abs(value))) - self.digits[column] + 1))
         if self.fields[column].kind == "integer" and step >= 1:
             half = math.floor(step / 2)
+            if self.floor and step > 1:
+                return (max(self.floor, value - half), value + half) if value else (0.0, 0.0)
             return max(0.0, value - half) if value >= 0 else value - half, value + half
         low, high = value - step / 2, value + step / 2
         return (max(0.0, low) if value >= 0 else low), high
@@ -120,13 +138,19 @@ def read_export(folder: Path) -> Export:
     text = " ".join(str(package.get(key, "")) for key in ("title", "description"))
     found = re.search(r"\d{4}-\d{2}-\d{2}", f"{package.get('name', '')} {text}")
     export = Export(folder, sheets, text, found.group() if found else "")
+    floor = _FLOOR.search(text)
+    for sheet in sheets.values():
+        sheet.floor = float(_NUMBERS.get(floor[1], floor[1])) if floor else 0.0
     _learn_steps(export)
     return export
 
 
 def _sheet(path: Path, schema: Mapping[str, Any]) -> Sheet:
+    names = [each["name"] for each in schema["fields"]]
     fields = {
-        each["name"]: Field(each["name"], each.get("type", "string"), str(each.get("unit", "")), str(each.get("description", "")))
+        each["name"]: Field(
+            each["name"], each.get("type", "string"), str(each.get("unit", "")), str(each.get("description", "")), _links(each, names)
+        )
         for each in schema["fields"]
     }
     with path.open(newline="", encoding="utf-8") as file:
@@ -134,6 +158,27 @@ def _sheet(path: Path, schema: Mapping[str, Any]) -> Sheet:
     mark = next((name for name in reversed(fields) if _MARKS.search(name)), None)
     dimensions = _dimensions(schema, list(fields), rows)
     return Sheet(path.stem, fields, dimensions, mark, {tuple(row[name] for name in dimensions): row for row in rows})
+
+
+def _links(stated: Mapping[str, Any], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return where the properties of a field, however nested, name other columns."""
+    found: dict[str, tuple[str, ...]] = {}
+
+    def walk(place: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                walk(f"{place} {key}".strip(), inner)
+        elif isinstance(value, list):
+            walk(place, " ".join(map(str, value)))
+        elif isinstance(value, str):
+            listed = tuple(word for word in re.findall(r"\w+", value) if word in names and word != stated["name"])
+            if listed:
+                # a word before the columns, such as `lag` in "lag tie_count 1", says what they are to it
+                words = " ".join(word for word in re.findall(r"[a-z]+", value) if word not in names)
+                found[f"{place} {words}".strip()] = listed
+
+    walk("", {key: value for key, value in stated.items() if key not in ("name", "title", "description")})
+    return found
 
 
 def _value(text: str, kind: str) -> Value:
@@ -200,14 +245,10 @@ def _learn_decimals(sheet: Sheet, column: str, values: Sequence[float]) -> None:
     texts = [f"{abs(value):.6f}".rstrip("0").rstrip(".") for value in values]
     decimals = max(len(text.partition(".")[2]) for text in texts)
     step = 10.0**-decimals
-    if decimals == 0:
-        divisor = reduce(math.gcd, (int(abs(value)) for value in values))
-        step = float(divisor) if divisor > 1 and len(set(values)) >= 4 else 1.0
-    else:
-        # 0.05, 0.1, 0.15 ...: coarser than their decimals say
-        whole = reduce(math.gcd, (round(abs(value) / step) for value in values))
-        if whole > 1 and len(set(values)) >= 4:
-            step *= whole
+    # 0.05, 0.1, 0.15 ... or 5, 10, 25: coarser than their decimals say
+    divisor = reduce(math.gcd, (round(abs(value) / step) for value in values))
+    if divisor > 1 and len(set(values)) >= 6:
+        step *= max(each for each in (1, 2, 5, 10, 20, 25, 50, 100) if divisor % each == 0)
     sheet.steps[column] = step
     significant = [len(text.replace(".", "").lstrip("0").rstrip("0") or "0") for text in texts]
     if len(set(values)) >= 12 and max(significant) <= 3 and max(map(abs, values)) >= 10 * step * 10 ** max(significant):

@@ -29,13 +29,13 @@ class Grid:
         self.hidden = {name: np.array([sheet.is_hidden(row, name) for row in sheet.rows.values()], dtype=bool) for name in sheet.figures}
         self.low, self.high, self.number = {}, {}, {}
         for name in self.columns:
-            told = [sheet.interval(value, name) if value == value else (0.0, np.inf) for value in self.value[name]]  # noqa: PLR0124
+            told = [sheet.interval(value, name) if value == value else (0.0, np.inf) for value in self.value[name]]
             self.low[name] = np.array([low for low, _ in told], dtype=float)
             self.high[name] = np.array([high for _, high in told], dtype=float)
             is_signed = bool(np.nanmin(self.value[name], initial=0.0) < 0)
             self.number[name] = np.full(len(self.keys), -1)
             for place, key in enumerate(self.keys):
-                if self.value[name][place] == self.value[name][place] or (self.hidden[name][place] and not is_signed):  # noqa: PLR0124
+                if self.value[name][place] == self.value[name][place] or (self.hidden[name][place] and not is_signed):
                     self.number[name][place] = system.add(
                         (export, self.name, key, name),
                         self.low[name][place],

@@ -52,10 +52,12 @@ class Judgement:
     Attributes:
         verdicts: What each finding is worth.
         rows: The rows that an export shows although they are about few people.
+        folders: The exports.
     """
 
     verdicts: list[Verdict]
     rows: list[SmallRow]
+    folders: list[Path]
 
     def recovered(self, *techniques: str, table: str = "") -> list[Verdict]:
         """Return the recoveries, of all techniques or of those that have one of these words in their name, in a table or in all."""

@@ -42,10 +42,11 @@ def _total(grid: Grid, system: System, axis: tuple[str, ...], group: object, col
     spread = np.array([noise * np.sqrt(len(parts) + 1) for _, parts in told])
     size = np.array([value[total] for total, _ in told])
     informative = int((size > 8 * spread).sum()) if told else 0
-    adds = bool((np.abs(off) <= SURE * spread + 1e-9).all()) if told else True
-    technique = "magnitude by subtraction" if grid.is_additive(column) else "count by subtraction"
-    if adds and (informative >= 2 or (grid.is_additive(column) and (informative >= 1 or not told))):
-        rule = system.rule(technique, 5.0 + informative)
+    adds = bool((np.abs(off) <= SURE * spread + 1e-9).all() and np.sqrt(np.mean((off / spread) ** 2)) < 1.4) if told else True
+    stated = grid.is_additive(column)
+    technique = "magnitude by subtraction" if stated else "count by subtraction"
+    if adds and (informative >= 3 or (stated and (informative >= 1 or not told))):
+        rule = system.rule(technique, (3.0 if stated else 1.0) + 0.25 * informative)
         for total, parts in families:
             _sum_rule(grid, rule, column, total, parts)
         return
@@ -54,7 +55,7 @@ def _total(grid: Grid, system: System, axis: tuple[str, ...], group: object, col
         (grid.low[column][part], grid.high[column][total]) for total, parts in families for part in parts if shown[part] and shown[total]
     ]
     if len(least) >= 5 and all(low <= high + 1e-9 for low, high in least):
-        rule = system.rule("part of a total", 1.0 + len(least) / 100)
+        rule = system.rule("part of a total", 0.8 + min(len(least), 200) / 200)
         most = bool((off <= SURE * spread + 1e-9).all()) and len(told) >= 3 and grid.sheet.fields[column].kind == "integer"
         for total, parts in families:
             numbers = grid.number[column]
@@ -89,11 +90,11 @@ def _parts(grid: Grid, system: System) -> None:
         a, b = grid.value[small][both], grid.value[large][both]
         if len(a) < 8 or (a > b).any() or not (a < b).any() or np.count_nonzero(a) < 4:
             continue
-        alike = small.split("_")[-2:] == large.split("_")[-2:] or small.endswith(f"_{large}")
-        stated = _PART.search(grid.sheet.fields[small].text.lower()) is not None or large in grid.sheet.fields[small].text
-        if not (alike or stated) and (np.count_nonzero(a) < 40 or np.count_nonzero(a < b) < 10):
+        text, place = grid.sheet.fields[small].text.lower(), counts.index(small)
+        stated = large in text or small.endswith(f"_{large}") or (_PART.search(text) and large in counts[max(0, place - 2) : place])
+        if not stated and (np.count_nonzero(a) < 40 or np.count_nonzero(a < b) < 10 or len(set(b)) < 6):
             continue
-        rule = system.rule("part of a whole", 0.5 + np.count_nonzero(a) / 100)
+        rule = system.rule("part of a whole", (2.0 if stated else 0.5) + min(np.count_nonzero(a), 100) / 200)
         for low, high in zip(grid.number[small], grid.number[large], strict=True):
             if low >= 0 and high >= 0:
                 rule.between([(high, 1.0), (low, -1.0)], 0.0, np.inf)
@@ -104,8 +105,11 @@ def _sums(grid: Grid, system: System) -> None:
     counts = [name for name in grid.sheet.counts if name in grid.columns][:14]
     for whole in counts:
         others = [name for name in counts if name != whole]
-        fits = [(_missed(grid, whole, parts), parts) for many in (2, 3) for parts in combinations(others, many)]
-        found = min(((missed, parts) for missed, parts in fits if missed is not None), default=None)
+        found = None
+        for many in (2, 3):
+            fits = [(_missed(grid, whole, parts), parts) for parts in combinations(others, many)]
+            # a third part that is small is easily taken for one by chance: two that do are preferred
+            found = found or min(((missed, parts) for missed, parts in fits if missed is not None), default=None)
         if found is None:
             continue
         rule = system.rule("sum of parts", 2.0)
@@ -136,10 +140,10 @@ def _lagged(grid: Grid, system: System) -> None:
     if not before:
         return
     for column in grid.columns:
-        found = _LAGGED.match(column)
-        named = found is not None and found["of"] in grid.columns
+        of = _lag_of(grid, column)
+        named = of is not None
         for other in grid.columns:
-            if other == column or (named and found is not None and other != found["of"]):
+            if other == column or (named and other != of):
                 continue
             pairs = [(now, then) for now, then in before.items() if grid.shown(column)[now] and grid.shown(other)[then]]
             here = np.array([grid.value[column][now] for now, _ in pairs])
@@ -152,6 +156,16 @@ def _lagged(grid: Grid, system: System) -> None:
                 a, b = grid.number[column][now], grid.number[other][then]
                 if a >= 0 and b >= 0:
                     rule.equal([(a, 1.0), (b, -1.0)])
+
+
+def _lag_of(grid: Grid, column: str) -> str | None:
+    """Of which figure of the period before a column is, as the package says, or else as its name does."""
+    field = grid.sheet.fields[column]
+    for place, names in field.links.items():
+        if re.search(r"lag|previous|before", place):
+            return next((name for name in names if name in grid.columns), None)
+    found = _LAGGED.match(column)
+    return found["of"] if found is not None and found["of"] in grid.columns else None
 
 
 def _chains(grid: Grid, system: System) -> None:

@@ -40,10 +40,9 @@ def _fraction(grid: Grid, share: str) -> tuple[str | None, str, bool] | None:
 
     What the description says goes before names, and names before numbers. The numerator may be a count that is not told.
     """
-    text = grid.sheet.fields[share].text
-    stated = re.search(r"(1 - )?(\w+) / (\w+)", text)
-    if stated and stated[2] in grid.columns and stated[3] in grid.columns:
-        return stated[2], stated[3], bool(stated[1])
+    stated = _stated(grid, share)
+    if stated is not None:
+        return stated
     counts = [name for name in grid.sheet.counts if name in grid.columns]
     best: tuple[float, str, str, bool] | None = None
     for above in counts:
@@ -56,10 +55,23 @@ def _fraction(grid: Grid, share: str) -> tuple[str | None, str, bool] | None:
                     best = fit, above, below, is_rest
     if best is not None:
         return best[1:]
-    for below in counts:
-        if _is_denominator(grid, share, below):
-            return None, below, False
-    return None
+    chance, below = min(((_chance(grid, share, name), name) for name in counts), default=(1.0, ""))
+    return (None, below, False) if chance < 1e-4 else None
+
+
+def _stated(grid: Grid, share: str) -> tuple[str | None, str, bool] | None:
+    """Return what the package says a share is of: in a property that names columns, or as `a / b` in its description."""
+    field = grid.sheet.fields[share]
+    named = {place: [name for name in names if name in grid.columns] for place, names in field.links.items()}
+    below = next((names[0] for place, names in named.items() if "denominator" in place and names), None)
+    above = next((names[0] for place, names in named.items() if "numerator" in place and names), None)
+    if below is not None:
+        return above, below, False
+    found = re.search(r"(1 - )?(\w+) / (\w+)", field.text)
+    if found is None:
+        return None
+    parts = [next((name for name in grid.columns if name == word or name.startswith(f"{word}_")), None) for word in found.group(2, 3)]
+    return (parts[0], parts[1], bool(found[1])) if parts[1] is not None else None
 
 
 def _fit(grid: Grid, share: str, above: str, below: str, is_rest: bool) -> float | None:
@@ -78,18 +90,20 @@ def _fit(grid: Grid, share: str, above: str, below: str, is_rest: bool) -> float
     return far if far < 0.08 and np.ptp(a / b) > 0 and np.corrcoef(told, a / b)[0, 1] > 0.8 else None
 
 
-def _is_denominator(grid: Grid, share: str, below: str) -> bool:
-    """Whether the share can be a whole number over the count in every row, so that it is more than chance that it can."""
+def _chance(grid: Grid, share: str, below: str) -> float:
+    """How likely it is that the share can be a whole number over the count in every row by chance; 1 where it cannot."""
     step = grid.step(share)
     chance, seen = 1.0, set()
     for row in np.flatnonzero(grid.shown(share) & grid.shown(below) & (np.nan_to_num(grid.low[below]) > 0)):
         told, low, high = float(grid.value[share][row]), float(grid.low[below][row]), float(grid.high[below][row])
+        if high > LARGEST:
+            continue
         if not 0 <= told <= 1 or not _fits(step, low, high)[round(told / step)]:
-            return False
+            return 1.0
         if 0 < told < 1 and (told, low) not in seen:
             seen.add((told, low))
             chance *= float(np.mean(_fits(step, low, high)))
-    return chance < 1e-4
+    return chance
 
 
 @cache
@@ -108,10 +122,10 @@ def _pairs(told: float, step: float, low: float, high: float) -> Iterator[tuple[
 
 def _times(grid: Grid, system: System, share: str, above: str | None, below: str, is_rest: bool) -> None:
     """Share times denominator."""
-    if above is not None and _is_of_the_told(grid, share, above, below, is_rest):
+    if _is_of_the_told(grid, share, above, below, is_rest):
         return
     error = grid.step(share) / 2 + 1e-9
-    rule = system.rule("share times denominator", 3.0)
+    rule = system.rule("share times denominator", 7.0 if _stated(grid, share) is not None else 3.0)
     for row in np.flatnonzero(grid.shown(share) & (grid.number[below] >= 0)):
         told = float(grid.value[share][row])
         told = 1 - told if is_rest else told
@@ -125,7 +139,7 @@ def _times(grid: Grid, system: System, share: str, above: str | None, below: str
         if high <= LARGEST:
             least, most = (grid.low[above][row], grid.high[above][row]) if above is not None else (0.0, math.inf)
             fits = [(a, b) for a, b in _pairs(told, grid.step(share), low, high) if least <= a <= most]
-            _hull(rule, fits, part, whole)
+            _hull(grid, system, rule, fits, part, whole)
 
 
 def _product(grid: Grid, system: System, row: int, share: str, below: str) -> int:
@@ -133,19 +147,34 @@ def _product(grid: Grid, system: System, row: int, share: str, below: str) -> in
     return system.add((grid.export, grid.name, grid.keys[row], f"{below} * {share}"), 0.0, float(grid.high[below][row]), is_whole=True)
 
 
-def _hull(rule: Rule, fits: list[tuple[int, int]], part: int, whole: int) -> None:
-    if fits:
-        rule.bounds.append((part, float(min(a for a, _ in fits)), float(max(a for a, _ in fits))))
-        rule.bounds.append((whole, float(min(b for _, b in fits)), float(max(b for _, b in fits))))
+def _hull(grid: Grid, system: System, rule: Rule, fits: list[tuple[int, int]], part: int, whole: int) -> None:
+    """Bound the part, the whole and, where it comes out nearly, the rest."""
+    if not fits:
+        return
+    rests = [b - a for a, b in fits]
+    for number, values in ((part, [a for a, _ in fits]), (whole, [b for _, b in fits])):
+        rule.bounds.append((number, float(min(values)), float(max(values))))
+    if max(rests) - min(rests) <= 2:
+        _, name, row, above = system.keys[part]  # type: ignore[misc]
+        below = system.keys[whole][3]  # type: ignore[index]
+        rest = system.add((grid.export, name, row, f"{below} - {above}"), 0.0, float(max(grid.high[below])), is_whole=True)
+        rule.bounds.append((rest, float(min(rests)), float(max(rests))))
 
 
-def _is_of_the_told(grid: Grid, share: str, above: str, below: str, is_rest: bool) -> bool:
-    """Whether the share is that of the two counts as they are told, so that it says nothing more."""
-    rows = grid.shown(share) & grid.shown(above) & grid.shown(below) & (np.nan_to_num(grid.value[below]) > 0)
+def _is_of_the_told(grid: Grid, share: str, above: str | None, below: str, is_rest: bool) -> bool:
+    """Whether the share is that of the counts as they are told, so that it says nothing more."""
+    rows = grid.shown(share) & grid.shown(below) & (np.nan_to_num(grid.value[below]) > 0)
+    error = grid.step(share) / 2 + 1e-6
+    if above is None:
+        # a numerator that has no column would be told in the steps of the denominator
+        steps = grid.value[share][rows] * grid.value[below][rows] / grid.step(below)
+        slack = error * grid.value[below][rows] / grid.step(below)
+        return grid.step(below) > 1 and bool((np.abs(steps - np.round(steps)) <= slack).mean() > 0.97)
+    rows &= grid.shown(above)
     if not rows.any():
         return False
     made = grid.value[above][rows] / grid.value[below][rows]
-    return bool((np.abs((1 - made if is_rest else made) - grid.value[share][rows]) <= grid.step(share) * 0.5 + 1e-6).mean() > 0.97)
+    return bool((np.abs((1 - made if is_rest else made) - grid.value[share][rows]) <= error).mean() > 0.97)
 
 
 # -- intervals --------------------------------------------------------------------------------------------------------
@@ -154,9 +183,17 @@ def _is_of_the_told(grid: Grid, share: str, above: str, below: str, is_rest: boo
 def _triples(grid: Grid) -> Iterator[Triple]:
     """Yield each share that is followed by a lower and an upper bound."""
     names = [name for name in grid.sheet.figures if name in grid.shares]
+    bounds: dict[str, list[str]] = {}
+    for name in names:
+        for place, of in grid.sheet.fields[name].links.items():
+            if re.search(r"interval|bound|estimate|of$", place) and of and of[0] in names and of[0] != name:
+                bounds.setdefault(of[0], []).append(name)
+    for share, pair in bounds.items():
+        if len(pair) == 2 and _brackets(grid, share, *pair):
+            yield share, pair[0], pair[1]
     for place, share in enumerate(names):
         for low, high in ((place + 1, place + 2),):
-            if high < len(names) and _brackets(grid, share, names[low], names[high]):
+            if high < len(names) and share not in bounds and _brackets(grid, share, names[low], names[high]):
                 yield share, names[low], names[high]
 
 
@@ -236,7 +273,7 @@ def _widths(grid: Grid, system: System, triple: Triple, fraction: tuple[str | No
                 fit = [(b - a, b) for a, b in fit] if fraction is not None and fraction[2] else fit
             else:
                 part = _product(grid, system, int(row), triple[0], below)
-            _hull(rule, fit, part, whole)
+            _hull(grid, system, rule, fit, part, whole)
         return
 
 

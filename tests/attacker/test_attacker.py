@@ -2,7 +2,7 @@
 
 The ordinary run attacks the worlds of `conftest.SHORT`. More of them, made at random:
 
-    PERDURE_ATTACKER_WORLDS=20 python -m pytest tests/attacker
+    ATTACKER_WORLDS=20 python -m pytest tests/attacker
     python -m pytest tests/attacker -m full        # 200, and the demo
 """
 
@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from attacker import counted
 from attacker.conftest import LONG, SHORT
+from attacker.elsewhere import more_told, strangers
+from attacker.files import read_export
 from attacker.judge import Judgement, SmallRow, Verdict, by_table, by_technique
 
 Judged = Callable[[str], Judgement]
@@ -107,6 +110,13 @@ def test_no_small_row_by_truth(world: str, judged: Judged) -> None:
 @pytest.mark.parametrize("world", [*SHORT, *(pytest.param(name, marks=pytest.mark.full) for name in LONG)])
 def test_nothing_is_recovered(world: str, judged: Judged) -> None:
     none(judged(world).recovered())
+
+
+def test_every_file_of_an_export_tells_the_same(judged: Judged) -> None:
+    for folder in (*judged("small").folders, *judged("erasure").folders):
+        export = read_export(folder)
+        assert not counted(list(more_told(export))), "Parquet or the workbook show more than the CSV files"
+        assert not strangers(export), "the report shows a count that no table shows"
 
 
 def test_the_attack_is_right_more_often_than_wrong(judged: Judged) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
 
@@ -190,7 +190,7 @@ def _talk(made: Organisation, random: np.random.Generator, pair: tuple[str, str]
 
 
 def _moment(random: np.random.Generator, day: int) -> datetime:
-    return datetime(START.year, START.month, START.day, 9) + timedelta(days=day, minutes=int(random.integers(480)))
+    return datetime(START.year, START.month, START.day, 9, tzinfo=UTC) + timedelta(days=day, minutes=int(random.integers(480)))
 
 
 PARTIES = (
@@ -203,7 +203,7 @@ PARTIES = (
 
 
 def small(seed: int = 1, days: int = 240) -> Organisation:
-    """Teams of one to four and larger ones, a freelancer as the only supplier, two who phone, cohorts of one, a charter of small parties."""
+    """Teams of one to four and larger ones, a sole supplier, two who phone, cohorts of one, a charter of small parties."""
     return company(
         {"Alone": 1, "Duo": 2, "Trio": 3, "Quartet": 4, "Five": 5, "Design": 7, "Sales": 12},
         seed,
