@@ -491,6 +491,8 @@ def dictionary(settings: Annotated[bool, typer.Option("--settings", help="Print 
 def _tell_failed(failed: Mapping[str, str]) -> None:
     for name, reason in failed.items():
         typer.echo(f"{name} was not read: {reason}", err=True)
+
+
 _SAID: Final = {
     "own_workspace_unknown": "which workspace is the own one cannot be told, and nobody is taken for a colleague by guess: "
     "import it again with --team-id or --own-domain",

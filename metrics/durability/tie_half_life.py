@@ -10,6 +10,7 @@
 # role: estimate over ended_count | exponential_weeks, weibull_weeks, weibull_shape
 # role: interval of exponential_weeks | exponential_lower_weeks, exponential_upper_weeks
 # role: words | is_extrapolated, reason
+# role: pairs | left_out_count
 # column: grouping | text | By what ties are grouped: all, origin_medium, settled (all whose media at the start are known, counted like
 #   medium_mix, which is to be compared with it), medium_mix, is_cross_team, external_kind; threshold sets other beginnings beside `all`.
 # column: level | text | The group; own stands for ties within the own organisation. Under threshold: days (a tie begins with its

@@ -2,6 +2,12 @@
 #   that the organisation has, by the media that carry them, whether they cross teams, and the kind of the other organisation.
 # question: Of the relationships that we have today, how many shall we still have in three months, in half a year?
 # grain: cut_date, grouping, level, horizon_days
+# role: people | person_count
+# role: pairs | tie_count
+# role: pairs among tie_count | left_out_count, alive_count
+# role: share over tie_count | alive_ratio
+# role: interval of alive_ratio | lower_ratio, upper_ratio
+# role: words | reason
 # column: cut_date | date | The day on which the stock of ties is taken: the first of a month, the latest twelve that can be followed.
 # column: grouping | text | By what ties are grouped: all, medium_mix (kinds of media used in the `silence_days` days before),
 #   is_cross_team, external_kind.

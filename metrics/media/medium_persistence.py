@@ -13,6 +13,7 @@
 # role: estimate over observation_count | association, z_score, independent_z
 # role: interval of association | lower_association, upper_association
 # role: words | reason
+# role: estimate over observation_count | lottery_kept_ratio, adjusted_p_ratio
 # column: panel_kind | text | week or month: the length of a period.
 # column: population | text | contact (all pairs with any contact in the period) or tie (those that were a tie in it).
 # column: contrast | text | exclusive (pairs that used this medium alone, or several, against those that used reference_medium alone) or

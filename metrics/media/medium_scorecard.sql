@@ -3,7 +3,7 @@
 -- question: Which media start relationships, and which keep them?
 -- grain: medium
 -- role: people | person_count
--- role: pairs | used_tie_count, started_tie_count, revived_tie_count, durable_tie_count
+-- role: pairs | used_tie_count, started_tie_count, revived_tie_count
 -- role: volume | person_hours
 -- role: estimate over started_tie_count | started_ratio
 -- role: share over started_tie_count | kept_90_ratio, kept_180_ratio, settled_kept_90_ratio, adjusted_kept_90_ratio,
@@ -20,9 +20,7 @@
 -- role: interval of reciprocity_index | lower_reciprocity_index, upper_reciprocity_index
 -- role: estimate over revived_tie_count | revived_ratio
 -- role: interval of revived_ratio | lower_revived_ratio, upper_revived_ratio
--- role: estimate over durable_tie_count | durable_ties_per_100_hours
--- role: interval of durable_ties_per_100_hours | lower_durable_ties_per_100_hours, upper_durable_ties_per_100_hours
--- role: words | kept_reason, adjusted_reason, mutual_reason, hours_reason
+-- role: words | kept_reason, adjusted_reason, mutual_reason
 -- column: medium | text | The medium; `any` for all together.
 -- column: adjusted_kept_90_ratio | ratio | Of the ties that began in it and whose first `landmark_days` were seen, the share alive 90 days later
 --   if ties of every medium had been equally strong in those first days. Compare media by this one.

@@ -8,6 +8,7 @@
 # role: estimate over person_count | effect, baseline, autocorrelation, p_value_ratio, pre_trend_p_ratio, residual_p_ratio
 # role: interval of effect | effect_low, effect_high
 # role: words | is_seasonal, reason
+# role: estimate over person_count | adjusted_p_ratio, detectable_effect, margin, equivalence_p_ratio
 # column: policy_key | text | The policy.
 # column: outcome | text | meeting_hours (a member and week), tie_formation (new ties a member and week), persistence (share of pairs in
 #   contact in the four weeks before who are in contact in a week) or cross_team (share of days in contact that are with another team).

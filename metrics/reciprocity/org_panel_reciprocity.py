@@ -12,8 +12,10 @@
 # role: interval of r | r_low, r_high
 # role: interval of r_w | r_w_low, r_w_high
 # role: interval of rho_w | rho_w_low, rho_w_high
-# role: design | null_draw_count
 # role: words | reason
+# role: estimate over arc_count | rho_degree, r_strength_null, r_strength_null_sd, r_strength_z, r_w_strength_null, r_w_strength_null_sd,
+#   r_w_strength_z, rho_w_strength, group_weight_ratio
+# role: design | strength_null_draw_count
 # column: panel_kind | text | week, month or all.
 # column: panel_start | date | First day of the period.
 # column: medium | text | The medium; `any` for all together. Media in which nobody turned to anybody in the period have no row.

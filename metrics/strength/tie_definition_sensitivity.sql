@@ -2,6 +2,13 @@
 --   for each period.
 -- question: Would we conclude the same if we had drawn the line elsewhere?
 -- grain: panel_kind, panel_start, definition
+-- role: people | person_count
+-- role: pairs | pair_count
+-- role: pairs among pair_count | group_pair_count
+-- role: share over pair_count | mutual_share, cross_team_share
+-- role: lag of pair_count | previous_pair_count
+-- role: share over previous_pair_count | persistence_ratio
+-- role: estimate over pair_count | half_life_weeks
 -- column: panel_kind | text | week, month or all.
 -- column: panel_start | date | First day of the period.
 -- column: definition | text | contact (any contact but a reaction, also in groups), exchange_or_days (what is a tie everywhere else: an
