@@ -7,6 +7,7 @@ control either: how many people a row is about is counted anew (`recount.py`).
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ FEW = 4
 """A group of this many people or fewer must stay unknown."""
 NEAR = 0.1
 """A magnitude within this share of the truth is as good as told."""
+
+_OF_OTHERS = re.compile(r"history|team_count|day_count|days|cut_count|draw_count|start_number|component_count|community_count")
+"""Counts of what is neither people nor anything that passes between them."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ def _verdict(finding: Finding, truth: Truth) -> Verdict | None:
     if exact is None or row is None:
         return None
     people = truth.recount.people(finding.table, finding.row, row)
-    if finding.is_whole and 0 < exact <= FEW:
+    if finding.is_whole and 0 < exact <= FEW and not _OF_OTHERS.search(finding.column):
         # a contact, a tie or a pair is of two people
         people = min(people or FEW + 1, int(exact) if is_of_people(finding.column) else 2 * int(exact))
     if not all(truth.is_telling(finding.table, list(finding.row), part) for part in finding.column.replace(" * ", " - ").split(" - ")):
