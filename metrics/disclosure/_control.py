@@ -251,7 +251,7 @@ class _Shaped:
         on = self._exact[role.of]
         if self._roles.columns[role.of].kind == VOLUME:
             on = preferred(on)
-        size = np.abs(self._exact[name]) if role.kind == ESTIMATE else 1.0
+        size = np.nan_to_num(np.abs(self._exact[name])) if role.kind == ESTIMATE else 1.0
         step = step_of(np.where(on > 0, on, np.nan), self._base[role.of], size)
         return on, np.maximum(step, 10.0**-self._policy.ratio_digits)
 

@@ -126,8 +126,8 @@ def months(*rows: tuple[int, float, float]) -> list[list[Any]]:
 @pytest.mark.parametrize(
     "rows,said",
     [
-        (months((4, 0.2, 0.3), (5, 0.4, 0.5)), "higher than in April 2026, when it was 0.25 (0.20 to 0.30)"),
-        (months((4, 0.4, 0.5), (5, 0.2, 0.3)), "lower than in April 2026, when it was 0.45 (0.40 to 0.50)"),
+        (months((4, 0.2, 0.4), (5, 0.5, 0.7)), "higher than in April 2026, when it was 0.30 (0.20 to 0.40)"),
+        (months((4, 0.5, 0.7), (5, 0.2, 0.4)), "lower than in April 2026, when it was 0.60 (0.50 to 0.70)"),
         (months((4, 0.2, 0.4), (5, 0.3, 0.5)), "In April 2026 it was 0.30 (0.20 to 0.40); the difference cannot be told from chance"),
         (months((5, 0.3, 0.5)), "no earlier complete period"),
     ],
@@ -150,23 +150,24 @@ def test_a_withheld_figure_is_not_on_the_page(tmp_path: Path) -> None:
 CHARTER = spec(
     "charter_status",
     "relationship_key",
-    "relationship_key:text name:text status:text reason:text required_count:count met_count:count previous_met_count:count "
-    "person_count:count last_mutual_contact_date:date",
+    "relationship_key:text name:text standing:text required_count:count met_count:count previous_met_count:count "
+    "contact_a_person_count:count contact_b_person_count:count last_mutual_contact_date:date",
 )
 DECLARED = spec("declared_relationship", "relationship_key", "relationship_key:text name:text", schema="core")
 
 
 def test_declared_relationships_in_order_of_need_with_counts_as_promised(tmp_path: Path) -> None:
     rows = [
-        ["good", "Good", "on_track", "met", 3, 4, 4, 20, date(2026, 6, 1)],
-        ["gone", "Gone", "lost", "no_tie", 2, 0, 1, 20, None],
-        ["tiny", "Tiny", "thinning", "falling", 2, 1, 3, 3, date(2026, 6, 1)],
+        ["good", "Good", "on_track", 9, 14, 10, 20, 20, date(2026, 6, 1)],
+        ["gone", "Gone", "off_track", 2, 0, 1, 20, 20, None],
+        ["tiny", "Tiny", "off_track", 2, 1, 3, 30, 3, date(2026, 6, 1)],
     ]
     declared = [[row[0], row[1]] for row in rows]
     said = plain(render(published_file(tmp_path / "a.duckdb", [(CHARTER, rows), (DECLARED, declared)])), "charter")
-    assert "No mutual tie is left in Gone (0 where 2 are asked for)." in said
+    # how many are left of two is about fewer than five people, and so is whether any are
+    assert "Declared important and not on track: Gone (2 mutual ties are asked for)." in said
     assert said.index("Gone", said.index("Last mutual")) < said.index("Good", said.index("Last mutual"))
-    assert re.search(r"Good ?on track ?what is asked for is there ?4 ?3 ?4", said)
+    assert re.search(r"Good ?on track ?15 ?9 ?10", said)
     assert "withheld" in said[said.index("Tiny") :]
 
 
@@ -216,13 +217,11 @@ def test_media_in_which_too_few_ties_began_are_one_line(tmp_path: Path) -> None:
     begun = [
         *(["origin_medium", "email", *row[2:]] for row in CURVES),
         ["origin_medium", "call", 0.0, 15, 20, None, None, None, "too_few"],
-        ["origin_medium", "slack_huddle", 0.0, 0, 0, None, None, None, "too_few"],
     ]
     page = render(published_file(tmp_path / "a.duckdb", [(CURVE, [*CURVES, *begun])]))
     assert page.count('aria-label="Share of ties begun in') == 1
     text = plain(page, "survival")
     assert "Not shown (too few to tell): Call (15)." in text
-    assert "huddle" not in text
 
 
 CHURN = spec(
