@@ -7,7 +7,6 @@ a record: what moves between tasks moves through the warehouse.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -295,9 +294,9 @@ def _show_export(folder: Path) -> None:
         ]
         if rows:
             create_table_artifact(rows, key="scorecard", description="The media, as exported")
-    coverage = _exported(folder, "core.coverage_day")
-    if coverage is not None and (days := _days_by_status(coverage)):
-        create_table_artifact(days, key="coverage", description="Days of the last four weeks by what was seen of each medium, as exported")
+    coverage = _exported(folder, "metrics.coverage_panel")
+    if coverage is not None and (periods := _latest_coverage(coverage)):
+        create_table_artifact(periods, key="coverage", description="Days by what was seen of each medium in the last period, as exported")
     for report in sorted(folder.glob("report.*.html")):
         create_link_artifact(report.as_uri(), key=f"report-{report.name.split('.')[1]}", link_text=f"Report of {folder.name}")
 
@@ -308,21 +307,24 @@ def _exported(folder: Path, name: str) -> pa.Table | None:
     return pq.read_table(path) if path.exists() else None
 
 
-def _days_by_status(coverage: pa.Table) -> list[dict[str, Any]]:
-    """Count the days of four weeks, by medium and by what was seen of them; a day that is withheld counts as that."""
-    if not {"source", "medium", "date", "status"} <= set(coverage.column_names) or not coverage.num_rows:
-        return []
-    last = pc.max(coverage["date"]).as_py()
+def _latest_coverage(coverage: pa.Table) -> list[dict[str, Any]]:
+    """The days of the last period that was told, by medium and by what was seen of them; a medium of few people has none to show."""
+    told = coverage.filter(pc.not_equal(coverage["panel_kind"], "all"))
+    last = pc.max(told["panel_start"]).as_py()
     if last is None:
         return []
-    recent = coverage.filter(pc.greater(coverage["date"], pa.scalar(last - timedelta(days=28))))
-    counted: Counter[tuple[Any, Any, str]] = Counter()
-    for row in recent.select(["source", "medium", "status"]).to_pylist():
-        counted[row["source"], row["medium"], row["status"] or "withheld"] += 1
-    return [
-        {"source": source, "medium": medium, "status": status, "days": days}
-        for (source, medium, status), days in sorted(counted.items(), key=lambda item: tuple(str(part) for part in item[0]))
+    columns = [
+        "panel_kind",
+        "panel_start",
+        "source",
+        "medium",
+        "observed_day_count",
+        "partial_day_count",
+        "missing_day_count",
+        "gap_day_count",
     ]
+    rows = told.filter(pc.equal(told["panel_start"], pa.scalar(last))).select(columns).to_pylist()
+    return [{**row, "panel_start": row["panel_start"].isoformat()} for row in rows if row["observed_day_count"] is not None]
 
 
 def _as_markdown(summary: dict[str, Any]) -> str:

@@ -98,8 +98,8 @@ def test_parquet_keeps_types_and_withholds_the_small(published: Path, tmp_path: 
         "team": "Alpha",
         "person_count": 45,
         "tie_count": 140,
-        # told in steps of a twentieth, as it rests on 141 ties, and minutes as a preferred number
-        "mutual_ratio": 0.1,
+        # told in steps of a fifth, as it rests on 47 people, and minutes as a preferred number
+        "mutual_ratio": 0.2,
         "mean_minutes": 63.0,
         "measured_at": MOMENT,
         "is_growing": True,
