@@ -1,4 +1,4 @@
-"""How a command ends: 0 done, 1 a bug, 2 something the user can mend, 3 done, but part of what was to be read could not be."""
+"""How a command ends: 0 done, 1 a bug, 2 something the user can mend, 3 done, but part of what was to be read or deleted was not."""
 
 from __future__ import annotations
 

@@ -309,7 +309,8 @@ def _exported(folder: Path, name: str) -> pa.Table | None:
 
 def _latest_coverage(coverage: pa.Table) -> list[dict[str, Any]]:
     """The days of the last period that was told, by medium and by what was seen of them; a medium of few people has none to show."""
-    told = coverage.filter(pc.not_equal(coverage["panel_kind"], "all"))
+    kinds = set(coverage["panel_kind"].to_pylist())
+    told = coverage.filter(pc.equal(coverage["panel_kind"], "month" if "month" in kinds else "week"))
     last = pc.max(told["panel_start"]).as_py()
     if last is None:
         return []

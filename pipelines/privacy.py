@@ -27,7 +27,7 @@ from pipelines.sync import open_warehouse
 from pipelines.tombstones import naming_conditions, person_key, person_keys
 from pipelines.warehouse import PUBLISHED, Warehouse, WriterLockedError
 
-_MANAGED: Final = ("key", "perdure.toml", "charter.toml", "warehouse.duckdb", "warehouse.lock", "analytics.duckdb", "state.json")
+_MANAGED: Final = ("key", "perdure.toml", "charter.toml", "warehouse.duckdb", "warehouse.lock", "analytics.duckdb", "state.json", "told")
 
 
 class NotErasedError(Exception):

@@ -76,7 +76,7 @@ class Privacy(_Section):
     """Disclosure control and the key."""
 
     minimum_group_size: int = Field(5, ge=5, description="Figures about fewer people than this are never exported. It can only be raised.")
-    rounding_base: int = Field(5, ge=1, le=100, description="Exported counts are rounded to a multiple of this.")
+    rounding_base: int = Field(5, ge=5, le=100, description="Exported counts are rounded to a multiple of this. It can only be raised.")
     retention_days: int = Field(
         400, ge=90, description="Interactions and contacts older than this are deleted by each night, in whole months; panels stay."
     )

@@ -20,4 +20,8 @@ JUDGED: Final[Mapping[str, Judgement]] = {
         {"rc": 0, "interactions": 1, "addressed": 1, "accounts_with_address": 2},
         "its README says refuse or read; the header leaves no doubt, so it is read, and the command says which separator it found",
     ),
+    "one_person_two_workspaces_no_mail": Judgement(
+        {"contacts_by_weight": 3.0},
+        "three messages that mention one person each weigh 3 however many people they are; the shared runner does not compare this key",
+    ),
 }
