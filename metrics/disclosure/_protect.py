@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,13 +10,17 @@ import numpy as np
 from metrics.disclosure._attack import too_narrow
 from metrics.disclosure._policy import DisclosurePolicy
 from metrics.disclosure._precision import coarser, count_range, few, volume_range
-from metrics.disclosure._web import SUM, Cells, Flags, Indices, Numbers
+from metrics.disclosure._web import AT_LEAST, SUM, Cells, Flags, Indices, Numbers
 
 MARGIN: Final = 0.12
 """The range that a withheld count or volume must be left, as a share of itself: more than the tenth that is promised."""
 _BASE_OF_PART: Final = 0.25
 """The base of a total, as a share of the largest withheld count that it holds: what hides in rounding must be no larger than it."""
 _ROUNDS: Final = 60
+_LONG: Final = 50
+"""A line of more parts than this narrows nothing: each part leaves a range of at least four, and the total one of a quarter of any part."""
+_LARGE: Final = 300_000
+"""From so many cells on, that a count is at most another of its row is left to rounding: each leaves a range of five."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ def protect(cells: Cells, withheld: Flags, policy: DisclosurePolicy) -> Protecti
     blank = np.zeros(len(withheld), np.bool_)
     needed = _largest_within(cells, withheld & ~cells.is_people)
     base = coarser(np.full(len(withheld), float(first)), _BASE_OF_PART * needed, first)
+    cells = _thinned(cells)
     for number in range(1, _ROUNDS + 1):
         untold = withheld | blank
         low, high = ranges(cells, base, untold, policy)
@@ -102,6 +107,15 @@ def _loosen(cells: Cells, cell: int, base: Numbers, blank: Flags, withheld: Flag
     grown = chosen[can_coarsen]
     base[grown] = coarser(base[grown], base[grown] * 1.5, first)
     blank[chosen[~can_coarsen]] = True
+
+
+def _thinned(cells: Cells) -> Cells:
+    """The web without the links that narrow nothing and join everything."""
+    size = np.bincount(cells.line, minlength=1)
+    keep = size[cells.line] <= _LONG
+    if len(cells.keys) > _LARGE:
+        keep &= (cells.kind != AT_LEAST) | (size[cells.line] > 1)
+    return replace(cells, parent=cells.parent[keep], child=cells.child[keep], kind=cells.kind[keep], line=cells.line[keep])
 
 
 def _largest_within(cells: Cells, secret: Flags) -> Numbers:

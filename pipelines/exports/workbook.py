@@ -88,8 +88,8 @@ def _contents(book: Any, styles: _Styles, allowed: Release, names: dict[str, str
     lines = [
         f"Figures as of {allowed.as_of}. Organisation level only: no table is about a person.",
         f"Groups of fewer than {allowed.policy.minimum_group_size} people are withheld (grey), with what would give them away. "
-        f"Counts are rounded to {allowed.policy.rounding_base} or more coarsely; few (none to seven) are left empty. Hours and contacts are "
-        "round numbers, shares are in steps.",
+        f"Counts are rounded to {allowed.policy.rounding_base} or more coarsely; few (none to seven) are left empty. Hours and contacts "
+        "are round numbers, shares are in steps.",
     ]
     for row, line in enumerate(lines, start=1):
         sheet.write_string(row, 0, line)
