@@ -390,7 +390,7 @@ def _among(
 
 
 def _distinct(*columns: Indices) -> tuple[Indices, ...]:
-    """The different rows of some columns, in order. (`np.unique` over rows takes several times as long.)"""
+    """The different rows of some columns, in order; `np.unique` over rows takes several times as long."""
     order = np.lexsort(columns[::-1])
     columns = tuple(column[order] for column in columns)
     is_new = np.ones(len(order), np.bool_)
