@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import bench_build, bench_graphs, bench_reciprocity, measure, run
+from benchmarks import bench_build, bench_graphs, bench_reciprocity, measure, rivals, run
 from benchmarks.interactions import as_batch, land, organisation_of
 from worlds import tables
 
@@ -42,6 +42,21 @@ def test_a_benchmark_agrees_with_its_rivals_and_is_printed(tmp_path: Path) -> No
     assert "removal_curve" in text
     assert "by its years of history" in text
     json.dumps(found)
+
+
+def test_the_rivals_agree_where_groups_make_ties_and_differ_where_they_draw_the_line_elsewhere(tmp_path: Path) -> None:
+    # nobody writes to more than five here: with the usual setting only meetings would be groups
+    parameters, path = Parameters(direct_size=2), tmp_path / "w.duckdb"
+    bench_build.landed(path, 2_000, has_channels=False)
+    rivals.flattened(path, tmp_path)
+    with Warehouse(path) as warehouse:
+        build(warehouse, parameters, catalog=tables(bench_build.WANTED))
+    found = rivals.by_pandas(tmp_path, parameters)
+    assert found["panel"]["is_group_tie"].any()
+    assert any("rho_w" in figures for figures in found["reciprocity"].values())
+    assert rivals.differences(path, found, rivals.by_polars(tmp_path, parameters)) == []
+    elsewhere = rivals.differences(path, rivals.by_pandas(tmp_path), rivals.by_polars(tmp_path))
+    assert {line.split(" of ")[1].split(",")[0] for line in elsewhere} == {"core.pair_day", "metrics.pair_panel", "org_panel_cross_team"}
 
 
 def test_the_null_of_reciprocity_holds_to_degrees_and_strengths() -> None:

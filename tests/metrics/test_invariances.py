@@ -192,7 +192,7 @@ BY_CALENDAR = (
     "org_panel_structure", "person_panel_position", "team_pair_panel", "team_pair_contact", "team_pair_reliance", "medium_effort",
     "medium_multiplexity", "medium_persistence", "organisation_panel_tie", "person_contact_day", "observed_day", "observed_stretch",
     "team_week_outcome", "policy_effect", "policy_event_study", "tie_embedding", "knowledge_reach", "newcomer_tie", "newcomer_integration",
-    "window_tie",
+    "window_tie", "tie_definition_sensitivity", "coverage_panel",
 )  # fmt: skip
 
 

@@ -270,7 +270,7 @@ def with_table(folder: Path, name: str, text: str) -> dict[str, object]:
     [("not_null: n", "not_null: n"), ("unique: n", "unique: n"), ("assert: n > 5", "assert: n > 5")],
 )
 def test_a_table_that_breaks_its_checks_is_not_written(tmp_path: Path, check: str, said: str) -> None:
-    text = f"-- description: T.\n-- column: n | count | N.\n-- {check}\nselect unnest([1, 1, null]) as n\n"
+    text = f"-- description: T.\n-- role: people | n\n-- column: n | count | N.\n-- {check}\nselect unnest([1, 1, null]) as n\n"
     warehouse = Warehouse(None)
     warehouse.store(batch([event("2024-01-01", 1, 2)]))
     with pytest.raises(CheckFailedError, match=said):
@@ -280,13 +280,13 @@ def test_a_table_that_breaks_its_checks_is_not_written(tmp_path: Path, check: st
 
 
 def test_built_columns_must_equal_the_documented_ones(tmp_path: Path) -> None:
-    text = "-- description: T.\n-- column: n | count | N.\nselect 1 as n, 2 as m\n"
+    text = "-- description: T.\n-- role: people | n\n-- column: n | count | N.\nselect 1 as n, 2 as m\n"
     warehouse = Warehouse(None)
     with pytest.raises(BuildError, match=r"t\.sql.*not documented: \['m'\]"):
         build(warehouse, Parameters(), catalog=with_table(tmp_path, "t.sql", text))  # type: ignore[arg-type]
 
 
 def test_a_failing_statement_names_its_file(tmp_path: Path) -> None:
-    text = "-- description: T.\n-- column: n | count | N.\nselect cast('x' as integer) as n\n"
+    text = "-- description: T.\n-- role: people | n\n-- column: n | count | N.\nselect cast('x' as integer) as n\n"
     with pytest.raises(BuildError, match=r"t\.sql"):
         build(Warehouse(None), Parameters(), catalog=with_table(tmp_path, "t.sql", text))  # type: ignore[arg-type]
