@@ -14,7 +14,7 @@ from pipelines.home import Home
 from pipelines.keys import load_pseudonymiser
 from pipelines.settings import Settings
 from pipelines.status import kept_fingerprint
-from pipelines.warehouse import WriterLockedError
+from pipelines.writer_lock import WriterLockedError
 
 _PERSON_ID: Final = re.compile(r"[0-9a-f]{32}")
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from connectors.errors import UserError
 from pipelines.audit import record
+from pipelines.cli_looking import dictionary, sql
 from pipelines.cli_options import STATE as _global
 from pipelines.cli_options import (
     AddressArgument,
@@ -44,6 +45,7 @@ from pipelines.cli_options import (
     prepared_home,
     read_address,
 )
+from pipelines.cli_telling import tell, tell_failed, warn
 from pipelines.exit_codes import DONE_WITH_GAPS, USER_ERROR, exit_code
 from pipelines.home import Home
 from pipelines.prefect_environment import run_nightly
@@ -92,7 +94,7 @@ def import_slack_export(
     opened = prepared_home(home)
     with reporting(quiet=is_quiet(quiet)):
         report = sync.import_slack_export(*opened, path, team_id=team_id, own_domains=own_domain or ())
-    _tell(report)
+    tell(report)
 
 
 @importing.command("events", epilog="Example: perdure import events mail.parquet --people people.csv")
@@ -124,7 +126,7 @@ def import_events(
     options = Options(format, time_zone, None, date_order, encoding, medium)
     with reporting(quiet=is_quiet(quiet)):
         report = sync.import_events(*opened, path, people=people, source=source, options=options)
-    _tell(report)
+    tell(report)
 
 
 @app.command(epilog="Example: perdure check")
@@ -140,7 +142,7 @@ def check(source: SourceArgument = None, home: HomeOption = None) -> None:
     checked, failed = sync.each_source(sources, lambda name: sync.check_source(settings, name))
     found = [row for rows in checked for row in rows]
     print_checks(found)
-    _tell_failed(failed)
+    tell_failed(failed)
     if failed or not all(row.works for row in found):
         raise typer.Exit(DONE_WITH_GAPS)
 
@@ -159,8 +161,8 @@ def sync_services(
     with reporting(quiet=is_quiet(quiet)):
         reports, failed = sync.each_source(sources, lambda name: sync.sync_source(*opened, name, since=in_utc(since), until=in_utc(until)))
     for report in reports:
-        _tell(report, exits=False)
-    _tell_failed(failed)
+        tell(report, exits=False)
+    tell_failed(failed)
     if lost := "; ".join(f"{report.source}: {report.lost}" for report in reports if report.lost):
         typer.echo(
             f"Not read at all: {lost}. `perdure check` says what is missing; what is not wanted can be switched off in perdure.toml."
@@ -197,7 +199,7 @@ def backfill(
             f"{done.source}: {len(done.reports)} of {done.windows} windows read ({done.done_before} were done before); "
             f"{read:,} interactions, {changed:,} new or changed. `perdure build` counts them in."
         )
-    _tell_failed(failed)
+    tell_failed(failed)
     if failed or any(done.with_gaps for done in results):
         typer.echo("Part of it could not be read; run it again to read those windows anew.", err=True)
         raise typer.Exit(DONE_WITH_GAPS)
@@ -227,7 +229,7 @@ def build(
             f"Built {len(report.tables)} tables as of {report.as_of}: "
             f"{report.touched_day_count} days and {report.touched_panel_count} panels computed."
         )
-    _warn(report.breaks)
+    warn(report.breaks)
 
 
 @app.command(epilog="Example: perdure publish")
@@ -317,18 +319,13 @@ def nightly(
     with reporting(quiet=is_quiet(quiet)):
         summary = run_nightly(opened[0], export, force)
     typer.echo(f"Done; figures are as of {summary['build']['as_of']}. Analysts' file: {opened[0].published}")
-    _warn(summary["build"]["breaks"])
-    _tell_failed(summary["failed"])
-    _warn([summary["retention"]["refused"]] if summary["retention"]["refused"] else [])
+    warn(summary["build"]["breaks"])
+    tell_failed(summary["failed"])
+    warn([summary["retention"]["refused"]] if summary["retention"]["refused"] else [])
     if summary["has_gaps"]:
         typer.echo("Part of what was to be read could not be; `perdure status` says what.", err=True)
     if summary["has_gaps"] or summary["retention"]["refused"]:
         raise typer.Exit(DONE_WITH_GAPS)
-
-
-def _warn(breaks: list[str]) -> None:
-    for line in breaks:
-        typer.echo(f"Warning: {line.rstrip('.')}.", err=True)
 
 
 @app.command(epilog="Example: perdure retention --yes")
@@ -444,24 +441,6 @@ def doctor(json: JsonOption = False, home: HomeOption = None) -> None:
         raise typer.Exit(USER_ERROR)
 
 
-@app.command(epilog='Example: perdure sql "select table_name, question from metrics.catalog"')
-def sql(
-    query: Annotated[str, typer.Argument(help="One statement, run read-only on the published file.")],
-    output: Annotated[Path | None, typer.Option(help="Write the result to this .csv or .parquet file instead of printing it.")] = None,
-    home: HomeOption = None,
-) -> None:
-    """Query the published file, read-only. No other file can be read or written by the statement."""
-    from pipelines.query import run_query
-    from pipelines.tables import print_table, write_table
-
-    result = run_query(find_home(home).require().published, query)
-    if output is None:
-        print_table(result)
-    else:
-        write_table(result, output)
-        typer.echo(f"{result.num_rows:,} rows: {output}")
-
-
 @app.command(epilog="Example: perdure demo --people 100 --days 180")
 def demo(
     people: Annotated[int, typer.Option(min=10, max=20_000, help="How many people the made-up organisation has.")] = 200,
@@ -480,39 +459,8 @@ def demo(
         typer.echo(line)
 
 
-@app.command(epilog="Example: perdure dictionary > dictionary.md")
-def dictionary(settings: Annotated[bool, typer.Option("--settings", help="Print the table of settings instead.")] = False) -> None:
-    """Print the data dictionary (every table, column, unit, caveat) as Markdown."""
-    from pipelines.dictionary import data_dictionary, settings_table
-
-    typer.echo(settings_table() if settings else data_dictionary(), nl=False)
-
-
-def _tell_failed(failed: Mapping[str, str]) -> None:
-    for name, reason in failed.items():
-        typer.echo(f"{name} was not read: {reason}", err=True)
-
-
-_SAID: Final = {
-    "own_workspace_unknown": "which workspace is the own one cannot be told, and nobody is taken for a colleague by guess: "
-    "import it again with --team-id or --own-domain",
-    "no_addresses": "who was forgotten is known again only where the account was stored: it shows no addresses",
-    "members_unknown": "in that many direct messages it does not show who reads them",
-}
-"""What a reason means, where it has to be said in words."""
-
-
-def _tell(report: Any, *, exits: bool = True) -> None:
-    typer.echo(f"{report.source}: {report.interaction_count:,} interactions read, {report.changed_count:,} new or changed.")
-    for label, counts in (("quarantined", report.quarantined), ("not observed", report.missing)):
-        for reason, count in sorted(counts.items()):
-            typer.echo(f"  {label}: {count:,} ({reason})", err=True)
-            if reason in _SAID:
-                typer.echo(f"    {_SAID[reason]}", err=True)
-    for note in report.notes:
-        typer.echo(f"  {note}", err=True)
-    if exits and report.has_gaps:
-        raise typer.Exit(DONE_WITH_GAPS)
+app.command(epilog='Example: perdure sql "select table_name, question from metrics.catalog"')(sql)
+app.command(epilog="Example: perdure dictionary > dictionary.md")(dictionary)
 
 
 def run(command: Callable[[], Any]) -> int:

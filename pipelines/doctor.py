@@ -23,9 +23,9 @@ from pipelines import retention
 from pipelines.engines import require_engine
 from pipelines.home import Home
 from pipelines.keys import FINGERPRINT, NEXT, load_pseudonymiser
+from pipelines.migrating import edited_migration, migration_files
 from pipelines.rotate import ROTATION
 from pipelines.settings import Settings, load_settings
-from pipelines.warehouse import edited_migration, migration_files
 
 Verdict = Literal["ok", "warning", "mend"]
 _LATE: Final = timedelta(hours=36)

@@ -25,7 +25,8 @@ from pipelines.keys import load_pseudonymiser, verify_key
 from pipelines.settings import Settings
 from pipelines.sync import open_warehouse
 from pipelines.tombstones import naming_conditions, person_key, person_keys
-from pipelines.warehouse import PUBLISHED, Warehouse, WriterLockedError
+from pipelines.warehouse import PUBLISHED, Warehouse
+from pipelines.writer_lock import WriterLockedError
 
 _MANAGED: Final = ("key", "perdure.toml", "charter.toml", "warehouse.duckdb", "warehouse.lock", "analytics.duckdb", "state.json", "told")
 

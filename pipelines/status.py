@@ -16,7 +16,8 @@ from connectors.errors import UserError
 from pipelines.home import Home
 from pipelines.keys import FINGERPRINT
 from pipelines.settings import Settings
-from pipelines.warehouse import Warehouse, WriterLockedError
+from pipelines.warehouse import Warehouse
+from pipelines.writer_lock import WriterLockedError
 
 
 def coverage_breaks(warehouse: Warehouse) -> list[str]:

@@ -100,8 +100,10 @@ class SyncReport:
                 if row["status"] == "observed":
                     continue
                 if row["unit_key"] == 0 and row["status"] == "missing" and reason not in NOT_A_FAULT:
-                    self.lost_streams[row["medium"] or row["stream"]] = reason
-                else:
+                    # Slack reads several media in one stream, and can lose one of them
+                    is_medium = self.source == "slack" and row["medium"] is not None
+                    self.lost_streams[row["medium"] if is_medium else row["stream"]] = reason
+                elif row["unit_key"] != 0 or self.source == "slack":
                     self.missing[reason] += 1
 
 

@@ -7,13 +7,10 @@ touches no day; that is what makes a night cost what it brought.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
-import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -32,9 +29,10 @@ from pipelines.changes import note_changes
 from pipelines.coverage import store_coverage
 from pipelines.known import keep_known, merged
 from pipelines.local_time import local_date
+from pipelines.migrating import checksum, edited_migration, migration_files
 from pipelines.tombstones import Tombstones
+from pipelines.writer_lock import WriterLockedError, lock
 
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
 PUBLISHED: Final = "published"
 """The memo of what the analysts' file was last written with; without it that file is written anew, not brought up to date."""
 PAIRS: Final = "pairs"
@@ -45,39 +43,6 @@ COMPACTED: Final = "compacted"
 """The memo of the month in which the file was last written anew; `due` where rows were deleted since."""
 _TIME_MARGIN: Final = timedelta(days=2)
 _ORDINAL: Final = "ordinal"
-_LOCK_POLL_SECONDS: Final = 0.5
-
-
-def migration_files() -> list[Path]:
-    """Return the steps of the private file's schema, in their order."""
-    return sorted(MIGRATIONS.glob("[0-9]*.sql"))
-
-
-def checksum(step: Path) -> str:
-    """Return the SHA-256 of a migration's text; how its lines end does not count."""
-    return hashlib.sha256(step.read_text(encoding="utf-8").encode()).hexdigest()
-
-
-def edited_migration(applied: Iterable[tuple[int, str, str | None]]) -> str | None:
-    """Return a sentence on a migration that is not what was applied: edited, renamed or removed after the fact; None where all are.
-
-    Args:
-        applied: Version, name and checksum of each step that was applied; a checksum of None is not known.
-    """
-    steps = {int(step.name.partition("_")[0]): step for step in migration_files()}
-    for version, name, known in sorted(applied, key=lambda row: row[0]):
-        step = steps.get(version)
-        if step is None or step.stem != name or known not in (None, checksum(step)):
-            found = "is gone" if step is None else f"is now called {step.name}" if step.stem != name else "was edited"
-            return (
-                f"the migration {name}.sql {found} after it was applied to this file, so that nobody knows what the schema is; put the "
-                "file back as it was (install perdure anew), and write changes of the schema as a new migration"
-            )
-    return None
-
-
-class WriterLockedError(UserError):
-    """Another run is writing to the same warehouse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +72,7 @@ class Warehouse:
         self.path = path
         self.time_zone = time_zone
         self._memory_limit = memory_limit
-        self._lock: IO[str] | None = None if path is None else _lock(path, wait_seconds)
+        self._lock: IO[str] | None = None if path is None else lock(path, wait_seconds)
         try:
             self.connection = _connect(path, memory_limit)
             self._migrate()
@@ -507,31 +472,3 @@ def _connect(path: Path | None, memory_limit: str | None) -> duckdb.DuckDBPyConn
     # the build tells its own progress; DuckDB's bar would stand between the lines of a log
     connection.execute("set enable_progress_bar = false")
     return connection
-
-
-def _lock(path: Path, wait_seconds: float) -> IO[str]:
-    """Take the writer's lock beside the file, waiting for it if asked to, or say who holds it."""
-    ends = time.monotonic() + wait_seconds
-    while True:
-        try:
-            return _try_lock(path)
-        except WriterLockedError:
-            if time.monotonic() >= ends:
-                raise
-            time.sleep(_LOCK_POLL_SECONDS)
-
-
-def _try_lock(path: Path) -> IO[str]:
-    handle = path.with_suffix(".lock").open("a+", encoding="utf-8")
-    path.with_suffix(".lock").chmod(0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.seek(0)
-        holder = handle.read().strip() or "an unknown process"
-        handle.close()
-        raise WriterLockedError(f"warehouse: another run is writing ({holder}); wait until it ends, or stop it") from None
-    handle.truncate(0)
-    handle.write(f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-    handle.flush()
-    return handle

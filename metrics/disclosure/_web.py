@@ -327,25 +327,25 @@ def _links(
             shape = [dimension.patterns[dimension.pattern[at[0]]] for dimension in figures.dimensions]
             for positions in _droppable(shape):
                 above = figures.keys[at] - sum((figures.dimensions[position].hashes[at] for position in positions), np.uint64(0))
-                place = np.searchsorted(keys, above)
-                place[place == len(keys)] = 0
-                is_there = keys[place] == above
+                found_at = np.searchsorted(keys, above)
+                found_at[found_at == len(keys)] = 0
+                is_there = keys[found_at] == above
                 name = (*sorted(each for each in shape if each), "over", *(shape[position] for position in positions))
                 family = names.setdefault(name, len(names))
-                parents.append(place[is_there].astype(np.int64))
+                parents.append(found_at[is_there].astype(np.int64))
                 children.append(cell[at][is_there])
                 families.append(np.full(int(is_there.sum()), family, np.int64))
     empty = np.array([], np.int64)
     parent, child, kind, line = empty, empty, empty, empty
     if any(len(each) for each in parents):
-        family, parent, child = _distinct(np.concatenate(families), np.concatenate(parents), np.concatenate(children))
-        is_new = np.r_[True, (np.diff(family) != 0) | (np.diff(parent) != 0)]
+        of_family, parent, child = _distinct(np.concatenate(families), np.concatenate(parents), np.concatenate(children))
+        is_new = np.r_[True, (np.diff(of_family) != 0) | (np.diff(parent) != 0)]
         line = np.cumsum(is_new) - 1
         total = values[parent[is_new]]
         parts = np.bincount(line, values[child]).astype(np.float64)
         largest = np.zeros(len(total))
         np.maximum.at(largest, line, values[child])
-        kind = _kinds(family[is_new], total, parts, largest)[line]
+        kind = _kinds(of_family[is_new], total, parts, largest)[line]
         keep = kind >= 0
         line = np.unique(line[keep], return_inverse=True)[1].astype(np.int64)
         parent, child, kind = parent[keep], child[keep], kind[keep]
@@ -385,8 +385,8 @@ def _among(
             holds = values[part_cells[part_at]] <= values[cells[at]] + 1e-9
             wholes.append(cells[at][holds])
             parts.append(part_cells[part_at][holds])
-    whole, part = _distinct(np.concatenate(wholes), np.concatenate(parts))
-    return whole[whole != part], part[whole != part]
+    whole_cells, part_of = _distinct(np.concatenate(wholes), np.concatenate(parts))
+    return whole_cells[whole_cells != part_of], part_of[whole_cells != part_of]
 
 
 def _distinct(*columns: Indices) -> tuple[Indices, ...]:

@@ -13,7 +13,7 @@ from pipelines.home import Home
 from pipelines.initialise import initialise
 from pipelines.settings import BuildSettings, Settings, load_settings
 from pipelines.spark import session
-from pipelines.warehouse import WriterLockedError
+from pipelines.writer_lock import WriterLockedError
 
 
 def test_by_default_the_warehouse_computes_everything(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from connectors.errors import UserError
 from pipelines import doctor, warehouse
 from pipelines.home import Home
-from pipelines.warehouse import MIGRATIONS, Warehouse
+from pipelines.migrating import MIGRATIONS
+from pipelines.warehouse import Warehouse
 
 
 @pytest.fixture

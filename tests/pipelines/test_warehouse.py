@@ -16,7 +16,8 @@ from connectors.records import SCHEMAS, Batch, table
 from metrics.parameters import Parameters
 from pipelines.build import build
 from pipelines.catalog import load_catalog
-from pipelines.warehouse import Warehouse, WriterLockedError
+from pipelines.warehouse import Warehouse
+from pipelines.writer_lock import WriterLockedError
 
 TYPES = {
     "int64": "BIGINT",

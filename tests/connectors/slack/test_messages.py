@@ -66,6 +66,7 @@ def test_a_channel_message_without_mention_addresses_nobody() -> None:
         "sender_key": account("U1"),
         "participants": [],
         "recipient_count": 0,
+        "is_received": None,
         "minutes": None,
         "mode_evidence": None,
         "reply_count": None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from datetime import date
 
 import lifelines
 import numpy as np
@@ -24,6 +25,7 @@ COLUMNS = {
     "entry_age_days": pa.float64(), "exit_age_days": pa.float64(), "is_ended": pa.bool_(), "is_at_risk": pa.bool_(),
     "origin_medium": pa.string(), "medium_mix": pa.string(), "is_cross_team": pa.bool_(), "is_external": pa.bool_(),
     "external_kind": pa.string(), "landmark_age_days": pa.float64(),
+    "tie_date": pa.date32(), "days_tie_date": pa.date32(), "more_days_tie_date": pa.date32(),
 }  # fmt: skip
 
 
@@ -41,7 +43,8 @@ def table(found: Lives, **others: object) -> pa.Table:
         "person_a_key": found.a, "person_b_key": found.b, "spell_number": np.arange(count), "stretch_number": np.ones(count, int),
         "entry_age_days": found.entry, "exit_age_days": found.exit, "is_ended": found.ended, "is_at_risk": np.ones(count, bool),
         "origin_medium": ["email"] * count, "medium_mix": ["email"] * count, "is_cross_team": [None] * count,
-        "is_external": np.zeros(count, bool), "external_kind": [None] * count, "landmark_age_days": [28.0] * count, **others,
+        "is_external": np.zeros(count, bool), "external_kind": [None] * count, "landmark_age_days": [28.0] * count,
+        "tie_date": [date(2025, 1, 1)] * count, "days_tie_date": [None] * count, "more_days_tie_date": [None] * count, **others,
     }  # fmt: skip
     return pa.table({name: pa.array(values[name]).cast(kind) for name, kind in COLUMNS.items()})
 

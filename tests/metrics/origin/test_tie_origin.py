@@ -98,6 +98,7 @@ def test_survival_of_each_origin() -> None:
             "is_external": np.zeros(count, bool),
             "external_kind": pa.array([None] * count, pa.string()),
             "landmark_age_days": np.full(count, 28.0),
+            **{f"{threshold}tie_date": pa.array([date(2025, 1, 1)] * count) for threshold in ("", "days_", "more_days_")},
         }
     )
     flags = {
