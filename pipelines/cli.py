@@ -17,7 +17,7 @@ import typer
 
 from connectors.errors import UserError
 from pipelines.audit import record
-from pipelines.cli_looking import dictionary, sql
+from pipelines.cli_looking import dictionary, doctor, sql
 from pipelines.cli_options import STATE as _global
 from pipelines.cli_options import (
     AddressArgument,
@@ -46,7 +46,7 @@ from pipelines.cli_options import (
     read_address,
 )
 from pipelines.cli_telling import tell, tell_failed, warn
-from pipelines.exit_codes import DONE_WITH_GAPS, USER_ERROR, exit_code
+from pipelines.exit_codes import DONE_WITH_GAPS, exit_code
 from pipelines.home import Home
 from pipelines.prefect_environment import run_nightly
 from pipelines.progress import reporting
@@ -429,18 +429,6 @@ def rotate_key(yes: YesOption = False, json: JsonOption = False, home: HomeOptio
     print_rotated(done, as_json=json)
 
 
-@app.command(epilog="Example: perdure doctor")
-def doctor(json: JsonOption = False, home: HomeOption = None) -> None:
-    """Examine all that a night needs: versions, permissions, key, clock, disk, lock, schema, Prefect, published file; each with its fix."""
-    from pipelines.doctor import examine
-    from pipelines.tables import print_findings
-
-    findings = examine(find_home(home))
-    print_findings(findings, as_json=json)
-    if any(found.verdict == "mend" for found in findings):
-        raise typer.Exit(USER_ERROR)
-
-
 @app.command(epilog="Example: perdure demo --people 100 --days 180")
 def demo(
     people: Annotated[int, typer.Option(min=10, max=20_000, help="How many people the made-up organisation has.")] = 200,
@@ -459,6 +447,7 @@ def demo(
         typer.echo(line)
 
 
+app.command(epilog="Example: perdure doctor")(doctor)
 app.command(epilog='Example: perdure sql "select table_name, question from metrics.catalog"')(sql)
 app.command(epilog="Example: perdure dictionary > dictionary.md")(dictionary)
 

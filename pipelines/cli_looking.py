@@ -1,4 +1,4 @@
-"""Commands that only look: at the published file, and at what its tables mean."""
+"""Commands that only look: at the home, at the published file, and at what its tables mean."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli_options import HomeOption, find_home
+from pipelines.cli_options import HomeOption, JsonOption, find_home
+from pipelines.exit_codes import USER_ERROR
 
 
 def sql(
@@ -32,3 +33,14 @@ def dictionary(settings: Annotated[bool, typer.Option("--settings", help="Print 
     from pipelines.dictionary import data_dictionary, settings_table
 
     typer.echo(settings_table() if settings else data_dictionary(), nl=False)
+
+
+def doctor(json: JsonOption = False, home: HomeOption = None) -> None:
+    """Examine all that a night needs: versions, permissions, key, clock, disk, lock, schema, Prefect, published file; each with its fix."""
+    from pipelines.doctor import examine
+    from pipelines.tables import print_findings
+
+    findings = examine(find_home(home))
+    print_findings(findings, as_json=json)
+    if any(found.verdict == "mend" for found in findings):
+        raise typer.Exit(USER_ERROR)
