@@ -68,7 +68,11 @@ def test_no_word_no_name_and_no_id_of_a_service_is_written_anywhere(tmp_path: Pa
         slack = {**sandbox.slack_settings(), "backoff_seconds": 0.001}
         graph = {**sandbox.graph_settings(), "retry_seconds": 0.001, "resync_jitter_seconds": 0.0, "history_days": 3650}
         (home / "perdure.toml").write_text(
-            section("slack", slack | {"history_days": 3650}) + section("microsoft365", graph), encoding="utf-8"
+            # all of it is older than an ordinary night keeps: a night that may delete that much says so and ends with 3
+            section("slack", slack | {"history_days": 3650})
+            + section("microsoft365", graph)
+            + section("privacy", {"retention_days": 3650}),
+            encoding="utf-8",
         )
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PERDURE_"))}
         environment |= {"PERDURE_HOME": str(home), "PERDURE_KEY": KEY, "TMPDIR": str(scratch), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}

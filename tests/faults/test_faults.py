@@ -183,6 +183,7 @@ def test_a_file_of_a_newer_version_is_refused_and_one_of_an_older_is_brought_up(
         # as version 1 left it
         for name in ("tombstone", "touched_pair", "unpublished", "unpublished_pair"):
             warehouse.run(f"drop table raw.{name}")
+        warehouse.run("alter table raw.interaction drop column is_received")
         warehouse.run("delete from main.schema_version where version > 1")
     assert perdure("build")[0] == 0
     with open_warehouse(home, Settings()) as warehouse:
