@@ -7,8 +7,7 @@
 -- role: pairs | new_tie_count, at_risk_count
 -- role: volume over team | internal_contact_count
 -- role: estimate over new_tie_count | new_tie_ratio
--- role: share over at_risk_count | kept_ratio
--- role: share over internal_contact_count | cross_team_ratio
+-- role: estimate over member_count | kept_ratio, cross_team_ratio
 -- column: team | text | The team; empty for the whole organisation.
 -- column: week_start | date | Monday of the week.
 -- column: is_observed | flag | Whether all seven days were observed; if not, outcomes are empty, not 0.

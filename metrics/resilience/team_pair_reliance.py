@@ -8,8 +8,7 @@
 # role: people of team_b | side_b_number
 # role: pairs | pair_count
 # role: pairs among pair_count | tie_count
-# role: volume over panel_start | contact_days
-# role: inside | top_one_a_ratio, top_two_a_ratio, null_top_one_a_ratio, carriers_a_number, top_one_b_ratio, top_two_b_ratio,
+# role: inside | contact_days, top_one_a_ratio, top_two_a_ratio, null_top_one_a_ratio, carriers_a_number, top_one_b_ratio, top_two_b_ratio,
 #   null_top_one_b_ratio, carriers_b_number
 # role: design | null_draw_count
 # role: words | is_hanging_on_one, is_hanging_on_two, reason

@@ -247,11 +247,11 @@ def _key(view: View) -> Markup:
 def _reliance(view: View, blocks: list[Block]) -> Markup | None:
     """Pairs of teams whose contact hangs on one or two people; the first of them is what the opening paragraph says."""
     words = view.words
-    if not view.has(RELIANCE, "is_hanging_on_one", "is_hanging_on_two", "contact_days", "person_count"):
+    if not view.has(RELIANCE, "is_hanging_on_one", "is_hanging_on_two", "pair_count", "person_count"):
         return None
     rows = view.now(RELIANCE) or view.rows(RELIANCE, panel_kind="all")
     hanging = [row for row in rows if row.get("is_hanging_on_two")]
-    hanging.sort(key=lambda row: (not row.get("is_hanging_on_one"), -(row.number("contact_days") or 0.0)))
+    hanging.sort(key=lambda row: (not row.get("is_hanging_on_one"), -(row.number("pair_count") or 0.0)))
     blocks.append(Heading(words("teams.reliance_title")))
     if not hanging:
         blocks.append(Text(words("teams.reliance_none")))
@@ -262,7 +262,6 @@ def _reliance(view: View, blocks: list[Block]) -> Markup | None:
             a=_name(row["team_a"]),
             b=_name(row["team_b"]),
             people=view.cell(row, "person_count", "count"),
-            days=view.cell(row, "contact_days", "count"),
         )
         for row in hanging[: 2 * MOST_NAMED]
     ]
