@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import UserError
-from pipelines import doctor, warehouse
+from pipelines import doctor
 from pipelines.home import Home
 from pipelines.migrating import MIGRATIONS
 from pipelines.warehouse import Warehouse
@@ -18,7 +18,7 @@ from pipelines.warehouse import Warehouse
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder)
-    monkeypatch.setattr(warehouse, "MIGRATIONS", folder)
+    monkeypatch.setattr(migrating, "MIGRATIONS", folder)
     return folder
 
 
