@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import UserError
-from pipelines import doctor
+from pipelines import doctor, migrating
 from pipelines.home import Home
 from pipelines.migrating import MIGRATIONS
 from pipelines.warehouse import Warehouse
