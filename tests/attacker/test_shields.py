@@ -46,7 +46,7 @@ class Case:
     def verdict(self, place: Path, without: Shield | None = None) -> Judgement:
         """Export each in turn, with all shields or without one; attack the exports and judge."""
         shutil.rmtree(place, ignore_errors=True)
-        folders = []
+        folders: list[Path] = []
         with pytest.MonkeyPatch.context() as patch:
             if without is not None:
                 without(patch)
@@ -57,7 +57,7 @@ class Case:
                 write_datapackage(allowed, folder, write_csv(allowed, folder / "csv"))
                 folders.insert(0, folder)
         findings = attack(*folders, seconds=0.3)
-        truths = {str(folder): Truth(truth) for folder, truth in zip(folders, reversed(self.truths), strict=True)}
+        truths = {str(folder): Truth(path) for folder, path in zip(folders, reversed(self.truths), strict=True)}
         verdicts = judge(findings, truths)
         # by the latest truth: what is small now
         rows = [row for folder in folders for row in small_rows(read_export(folder), truths[str(folders[0])])]
