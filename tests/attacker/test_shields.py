@@ -61,8 +61,8 @@ class Case:
         verdicts = judge(findings, truths)
         # by the latest truth: what is small now
         rows = [row for folder in folders for row in small_rows(read_export(folder), truths[str(folders[0])])]
-        for truth in truths.values():
-            truth.close()
+        for opened in truths.values():
+            opened.close()
         return Judgement(verdicts, rows, folders)
 
 
