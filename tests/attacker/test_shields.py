@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import product
@@ -218,11 +218,12 @@ def test_without_rounding_what_is_left_empty_is_the_total_less_the_others(tmp_pa
 
 
 def test_without_linear_programs_roundings_that_meet_tell_what_is_left_empty(tmp_path: Path) -> None:
-    # 23 and 33 are told as 25 and 35, of a total of 57 that is told as 55: of the third no more than one is left
+    # 23 and 33 are told as 25 and 35, of a total of 57 that would be told as 55: of the third no more than one is left
     assert found(by_hand(tmp_path, *_sites([*ROUND, [1, 23, 33]])), tmp_path / "out", no_program)
 
 
-def _shares(parts: Callable[[np.random.Generator], tuple[int, int]]) -> Tables:
+def _shares(cases: Iterable[tuple[int, int]]) -> Tables:
+    """Shares that so many are of so many; the part has a column, and the description says that the share is of it."""
     of = table(
         "held",
         "person_count:count held_person_count:count held_ratio:ratio",
@@ -232,24 +233,30 @@ def _shares(parts: Callable[[np.random.Generator], tuple[int, int]]) -> Tables:
     )
     said = {"held_ratio": "held_person_count / person_count"}
     of = replace(of, columns=tuple(replace(each, description=said.get(each.name, each.description)) for each in of.columns))
-    random = np.random.default_rng(1)
-    rows: list[list[Any]] = []
-    for number in range(60):
-        part, whole = parts(random)
-        rows.append([week(number // 4), f"s{number % 4}", whole, part, part / whole])
-    return [(of, rows)]
+    return [(of, [[week(place // 4), f"s{place % 4}", whole, part, part / whole] for place, (part, whole) in enumerate(cases)])]
 
 
 def test_without_steps_a_share_times_its_whole_is_a_few(tmp_path: Path) -> None:
-    case = by_hand(tmp_path, *_shares(lambda random: (int(random.integers(1, 9)), int(random.integers(10, 40)))))
-    assert found(case, tmp_path / "out", no_steps)
+    case = by_hand(tmp_path, *_shares(product(range(1, 16), range(20, 60, 3))))
+    assert found(case, tmp_path / "out", no_steps, "share times denominator")
 
 
-def test_without_none_or_all_a_share_in_steps_is_still_a_few(tmp_path: Path) -> None:
-    case = by_hand(
-        tmp_path, *_shares(lambda random: (int(random.integers(1, 10 if random.random() < 0.75 else 40)), int(random.integers(50, 53))))
-    )
-    assert found(case, tmp_path / "out", no_snapping)
+def _behind_none(case: Case, place: Path, without: Shield | None) -> set[int]:
+    """Return of how many people the shares are that are told as none."""
+    sheet = read_export(case.verdict(place, without).folders[0]).sheets["metrics.held"]
+    with duckdb.connect(str(case.truths[0]), read_only=True) as connection:
+        exact = {
+            (str(day), site): part
+            for day, site, part in connection.sql("select week_start, site, held_person_count from metrics.held").fetchall()
+        }
+    return {exact[str(key[0]), key[1]] for key, row in sheet.rows.items() if row["held_ratio"] == 0}
+
+
+def test_without_none_or_all_a_share_told_as_none_is_of_one_or_two(tmp_path: Path) -> None:
+    # not by the judge: an attacker who takes none for none to two is right or wrong by how many there are of each
+    case = by_hand(tmp_path, *_shares(product(range(1, 40), (50, 51, 52))))
+    assert _behind_none(case, tmp_path / "out", None) == {1, 2, 3, 4, 5}
+    assert _behind_none(case, tmp_path / "out", no_snapping) == {1, 2}
 
 
 PANEL = spec("panel", "panel_kind panel_start", "panel_kind:text panel_start:date panel_end:date", schema="core", is_restricted=True)
